@@ -1,0 +1,243 @@
+"""The settings as frozen values: every key with its default, meaning, unit and limits.
+
+Start reading here. Nothing else in the package repeats a default or a limit: the catalogue, the
+error messages and `tollgate config show` are derived from these models, and a test compares the
+annotated example with them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+
+_HOST = r"^[A-Za-z0-9._:%-]{1,253}$"
+_HOST_ALLOWED = "a host name or an IPv4 or IPv6 address (without brackets)"
+_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SQLITE = "sqlite:///"
+
+
+def _key(
+    default: object,
+    doc: str,
+    *,
+    unit: str = "",
+    allowed: str = "",
+    secret: bool = False,
+    **limits: Any,
+) -> Any:
+    """Declare one key; `allowed` is written only where type and limits do not say it already."""
+    extra: dict[str, Any] = {"unit": unit, "allowed": allowed, "secret": secret}
+    return Field(default, description=doc, json_schema_extra=extra, **limits)
+
+
+def _seconds(default: float, doc: str, *, ge: float, le: float) -> Any:
+    # Both limits always: they also keep out inf and nan, which TOML can write.
+    return _key(default, doc, unit="seconds", ge=ge, le=le)
+
+
+def _trimmed_ae_title(text: str) -> str:
+    # PS3.5 6.2, VR AE: at most 16 characters, no backslash, outer spaces are not significant.
+    title = text.strip(" ")
+    if not _AE_TITLE.fullmatch(title):
+        raise ValueError
+    return title
+
+
+def _plain_path(text: str) -> Path:
+    # "~" would need HOME, an environment variable that an injected environment does not have.
+    # "?" starts the query part of an SQLite URL, so a directory with one could not be opened.
+    if not text or text.startswith("~"):
+        raise ValueError
+    try:
+        path = Path(text).resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links, a deleted working directory
+        raise ValueError from error
+    if "?" in str(path) or _CONTROL.search(str(path)):
+        raise ValueError
+    return path
+
+
+def _absolute_directory(value: object) -> object:
+    return _plain_path(str(value)) if isinstance(value, str | Path) else value
+
+
+def _sqlite_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if not url:
+        return secret
+    path = url.removeprefix(_SQLITE)
+    # No query part and no "file:" name: either can ask SQLite for less than WAL and FULL
+    # (nolock, immutable, vfs). No ":memory:": what is acknowledged must be stored.
+    if path == url or path.startswith(("file:", ":")):
+        raise ValueError
+    return SecretStr(f"{_SQLITE}{_plain_path(path)}")
+
+
+class _Section(BaseModel):
+    """What all settings share: frozen, exact types, nothing unknown, no value in errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+
+class DatabaseSettings(_Section):
+    """Where the ledger and the index live. Use `Settings.database_url`, which is never empty."""
+
+    url: Annotated[SecretStr, AfterValidator(_sqlite_url)] = _key(
+        SecretStr(""),
+        "Database URL; empty means SQLite in tollgate.sqlite3 under data_dir",
+        allowed="empty or sqlite:///PATH without a query part (PostgreSQL is not supported yet)",
+        secret=True,
+    )
+
+
+class DicomSettings(_Section):
+    """The DICOM listener (storage SCP)."""
+
+    host: str = _key(
+        "127.0.0.1",
+        "Address to listen on for DICOM; 0.0.0.0 is every IPv4 interface",
+        allowed=_HOST_ALLOWED,
+        pattern=_HOST,
+    )
+    port: int = _key(11112, "TCP port for DICOM; 0 takes any free one", ge=0, le=65535)
+    ae_title: Annotated[str, AfterValidator(_trimmed_ae_title)] = _key(
+        "TOLLGATE",
+        "The gateway's own AE title; institutions may have further ones",
+        allowed="1 to 16 printable ASCII characters without backslash, outer spaces ignored",
+    )
+    # select(2) sees no descriptor above 1,023 and an association needs a socket and a file.
+    associations_max: int = _key(
+        100,
+        "Associations open at once; one more is rejected with 2/3/2",
+        unit="associations",
+        ge=1,
+        le=400,
+    )
+    # 4 KiB is the least that DCMTK speaks. 0 (PS3.8 D.1: unlimited) would be no limit.
+    pdu_length_max_bytes: int = _key(
+        256 * KIB,
+        "Longest P-DATA PDU announced to and accepted from a device",
+        unit="bytes",
+        ge=4 * KIB,
+        le=4 * MIB,
+    )
+    associate_timeout_s: float = _seconds(
+        10.0, "Time from the connection to its complete A-ASSOCIATE-RQ", ge=0.1, le=60
+    )
+    network_timeout_s: float = _seconds(
+        60.0, "Time an open association may stay silent before it is aborted", ge=0.1, le=3600
+    )
+    dimse_timeout_s: float = _seconds(
+        30.0, "Time to wait for the next part of a DIMSE message", ge=0.1, le=600
+    )
+    # Uncompressed Pixel Data is one element with a 32-bit length: 4 GiB holds nearly all there is.
+    instance_size_max_bytes: int = _key(
+        4 * GIB, "Largest data set accepted; a larger one is refused", unit="bytes", ge=1, le=TIB
+    )
+    offer_deflated: bool = _key(
+        False, "Accept Deflated Explicit VR Little Endian; a small object can inflate to a huge one"
+    )
+
+
+class HttpSettings(_Section):
+    """The listener of metrics and health probes."""
+
+    host: str = _key(
+        "127.0.0.1",
+        "Address to listen on for HTTP; 0.0.0.0 is every IPv4 interface",
+        allowed=_HOST_ALLOWED,
+        pattern=_HOST,
+    )
+    port: int = _key(8080, "TCP port for HTTP; 0 takes any free one", ge=0, le=65535)
+
+
+class ExaminationSettings(_Section):
+    """How instances become examinations."""
+
+    quiet_period_s: float = _seconds(
+        60.0,
+        "Time without a new instance after which an examination is complete",
+        ge=0.1,
+        le=86400,
+    )
+
+
+class ArchiveSettings(_Section):
+    """The directory of stored instances."""
+
+    # Room for the database's log and checkpoint, and for 100 associations with a 10 MB instance
+    # in flight each: what was begun ends well after new work is turned away.
+    free_bytes_min: int = _key(
+        GIB,
+        "Free space below which associations are rejected with 2/3/1 and stores answered 0xA700; "
+        "0 turns the check off",
+        unit="bytes",
+        ge=0,
+        le=1024 * TIB,
+    )
+
+
+class LogSettings(_Section):
+    """Logs, written to standard output."""
+
+    level: Literal["debug", "info", "warning", "error"] = _key(
+        "info", "Least severe event that is logged"
+    )
+    format: Literal["auto", "json", "console"] = _key(
+        "auto", "Form of a log line; auto is console on a terminal and JSON otherwise"
+    )
+
+
+class ShutdownSettings(_Section):
+    """How a gateway ends."""
+
+    # Below the 30 s after which Kubernetes kills, so that the drain ends by itself.
+    drain_timeout_s: float = _seconds(
+        25.0,
+        "Time after SIGTERM for open associations to finish before they are aborted",
+        ge=0,
+        le=300,
+    )
+
+
+class Settings(_Section):
+    """All settings of one gateway, valid and frozen; made by `load_settings`.
+
+    Tests may build it directly, as in `Settings(data_dir=tmp_path, dicom=DicomSettings(port=0))`.
+    Types are exact: a wrong value raises `pydantic.ValidationError`.
+    """
+
+    data_dir: Annotated[Path, BeforeValidator(_absolute_directory)] = _key(
+        "./tollgate-data",
+        "Directory of everything the gateway keeps; relative to the working directory",
+        allowed='a directory path that is not empty, does not begin with "~" '
+        'and has no "?" or control character',
+    )
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    dicom: DicomSettings = Field(default_factory=DicomSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    examination: ExaminationSettings = Field(default_factory=ExaminationSettings)
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    shutdown: ShutdownSettings = Field(default_factory=ShutdownSettings)
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, always with an absolute path. It is a secret: never log it."""
+        default = f"{_SQLITE}{self.data_dir / 'tollgate.sqlite3'}"
+        return self.database.url.get_secret_value() or default
