@@ -1,0 +1,1 @@
+"""Tests of the deployment files: image, compose file, alert rules, dashboard."""

@@ -1,0 +1,62 @@
+"""What the gateway exports: the one list that rules and dashboard are held against."""
+
+from collections.abc import Mapping
+
+_STATUSES = ("closed", "unprovisioned", "suspended", "arrears", "empty", "low", "ok")
+
+KNOWN_METRICS: frozenset[str] = frozenset(
+    {
+        "tollgate_build_info",
+        "tollgate_associations_total",
+        "tollgate_associations_open",
+        "tollgate_stores_total",
+        "tollgate_stored_bytes_total",
+        # A histogram is known by the three names of its series.
+        "tollgate_store_duration_seconds_bucket",
+        "tollgate_store_duration_seconds_count",
+        "tollgate_store_duration_seconds_sum",
+        "tollgate_examinations_admitted_total",
+        "tollgate_examinations_completed_total",
+        "tollgate_examinations_receiving",
+        "tollgate_refusals_total",
+        "tollgate_refused_examinations_open",
+        "tollgate_quota_purchased",
+        "tollgate_quota_available",
+        "tollgate_quota_used",
+        "tollgate_quota_owed",
+        "tollgate_quota_expired",
+        "tollgate_quota_arrears_start_timestamp_seconds",
+        "tollgate_quota_deadline_timestamp_seconds",
+        "tollgate_quota_status",
+        "tollgate_database_up",
+        "tollgate_database_size_bytes",
+        "tollgate_disk_size_bytes",
+        "tollgate_disk_free_bytes",
+        "tollgate_verify_violations",
+        "tollgate_verify_last_run_timestamp_seconds",
+        # prometheus-client's own process collector
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_virtual_memory_bytes",
+    }
+)
+
+MADE_BY_PROMETHEUS: frozenset[str] = frozenset({"up", "ALERTS"})
+"""Series that Prometheus itself writes about its targets and its rules."""
+
+LABEL_VALUES: Mapping[str, frozenset[str]] = {
+    "charge": frozenset({"funded", "owed", "none"}),
+    "outcome": frozenset(
+        {
+            *("accepted", "rejected", "released", "aborted"),
+            *("stored", "duplicate", "conflict", "refused", "invalid", "failed"),
+        }
+    ),
+    "reason": frozenset({"grace_over", "unprovisioned", "account_closed"}),
+    "status": frozenset(_STATUSES),
+    "volume": frozenset({"data"}),
+}
+"""Every value of the labels whose values are a fixed list."""
