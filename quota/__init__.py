@@ -1,0 +1,1 @@
+"""Quota decides: packages, standings, admission and the ledger.  Pure; it knows nobody."""

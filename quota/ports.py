@@ -1,0 +1,130 @@
+"""What quota needs from the outside. A store implements these; `storage` ships two of them.
+
+`View` is one consistent snapshot. `Work` is one state-changing transaction: it rolls back unless
+`commit()` was called, and it may be run again after a COMMIT of unknown outcome, since every
+operation finds its first attempt by its key (§9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from quota.account import Account, Plan
+from quota.book import Charged, Fact
+from quota.ledger import Meter
+from quota.order import Order, OrderRequest
+from quota.package import Package
+from quota.time import Instant
+
+
+class View(Protocol):
+    """Reads in one snapshot."""
+
+    def clock(self) -> Instant:
+        """The ledger's clock."""
+        ...
+
+    def account(self, account_id: int) -> Account:
+        """The account; raises UnknownAccount."""
+        ...
+
+    def accounts(self) -> Sequence[Account]:
+        """Every account, by name."""
+        ...
+
+    def meter(self, account_id: int, name: str) -> Meter | None:
+        """The meter as last booked, or None where nothing was ever booked."""
+        ...
+
+    def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
+        """Packages not ended with expires_at <= at, in burn order."""
+        ...
+
+    def packages(self, account_id: int) -> Sequence[Package]:
+        """Every package of the account in the order of crediting."""
+        ...
+
+    def charge(self, examination_id: str) -> Charged | None:
+        """The standing (funded or owed) charge of an examination."""
+        ...
+
+    def order(self, number: str) -> Order | None:
+        """The order with its lines."""
+        ...
+
+    def orders(self, account_id: int | None = None) -> Sequence[Order]:
+        """Orders of one account or of all, in the order of placing."""
+        ...
+
+    def orders_to_credit(self) -> Sequence[str]:
+        """Numbers of the orders that are paid and not credited, oldest payment first."""
+        ...
+
+
+class Work(View, Protocol):
+    """One state-changing transaction."""
+
+    def add_account(
+        self, *, name: str, plan: Plan, agreement_no: str, timezone: str
+    ) -> Account | None:
+        """Insert an account; None where the name is taken."""
+        ...
+
+    def lock_meter(self, account_id: int, name: str) -> Meter:
+        """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
+        ...
+
+    def burn_head(self, meter_id: int, at: Instant, limit: int) -> Sequence[Package]:
+        """The first `limit` packages in burn order that are unexpired with units left.
+
+        n units never need more than n packages, so a charge of n asks for n.
+        """
+        ...
+
+    def add_package(
+        self,
+        *,
+        meter: Meter,
+        order_line_id: int,
+        quantity: int,
+        purchased_at: Instant,
+        credited_at: Instant,
+        expires_at: Instant | None,
+        storage_years: int,
+    ) -> Package:
+        """Insert a package with nothing remaining; the credit's posting fills it."""
+        ...
+
+    def record(self, meter: Meter, facts: Sequence[Fact]) -> None:
+        """Persist what a book decided: the journal, and the meter as it now stands."""
+        ...
+
+    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order:
+        """Insert an order and its lines."""
+        ...
+
+    def mark_paid(self, number: str, *, paid_at: Instant) -> None:
+        """Note the payment."""
+        ...
+
+    def mark_credited(self, number: str, *, credited_at: Instant) -> None:
+        """Note that every line became a package."""
+        ...
+
+    def commit(self) -> None:
+        """Make it durable. Without this call the transaction rolls back."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where views and works come from."""
+
+    def read(self) -> AbstractContextManager[View]:
+        """Open a snapshot."""
+        ...
+
+    def begin(self) -> AbstractContextManager[Work]:
+        """Begin a transaction."""
+        ...

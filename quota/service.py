@@ -1,0 +1,166 @@
+"""The quota operations: load, decide, record, over the ports. Each runs inside a given Work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from quota import admission, order
+from quota.account import EXAM, Account
+from quota.admission import Refused
+from quota.book import Book, Charged
+from quota.errors import LedgerBroken, UnknownOrder
+from quota.ledger import Meter
+from quota.order import Order, OrderRequest, Rejected
+from quota.package import Package
+from quota.ports import View, Work
+from quota.standing import Standing, Status
+from quota.time import Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admitted:
+    """An examination belongs to the account now; `charge` is None where the plan counts bytes."""
+
+    examination_id: str
+    admitted_at: Instant
+    charge: Charged | None
+
+
+Admission: TypeAlias = Admitted | Refused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeterReading:
+    """A meter at an instant, boundaries up to it counted in though not booked (TIME-4)."""
+
+    meter: Meter
+    standing: Standing
+    status: Status
+    at: Instant
+
+
+def admit(work: Work, account: Account, examination_id: str) -> Admission:
+    """Admit one new examination, once (ADM-1 to ADM-4); charges the `exam` meter on its plan.
+
+    After `Refused` the caller must not commit: a refusal writes nothing on any meter (ADM-2).
+    """
+    enforced = account.plan.enforced_meter
+    book = _open(work, account, enforced)
+    if (charge := work.charge(examination_id)) is not None:
+        return Admitted(examination_id=examination_id, admitted_at=charge.charged_at, charge=charge)
+    decision = admission.decide(book.standing(closed=account.closed_at is not None), at=book.at)
+    if isinstance(decision, Refused):
+        return decision
+    charged = None
+    if enforced == EXAM:
+        head = work.burn_head(book.meter.id, book.at, limit=1)
+        charged = book.charge(examination_id, list(head))
+    work.record(book.meter, book.facts)
+    return Admitted(examination_id=examination_id, admitted_at=book.at, charge=charged)
+
+
+def read_meter(view: View, account: Account, name: str) -> MeterReading:
+    """What the meter says now, computed virtually; writes nothing (TIME-4)."""
+    meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
+    book = Book(meter, clock_reading=view.clock())
+    book.expire(view.due_packages(meter.id, book.at))
+    standing = book.standing(closed=account.closed_at is not None)
+    return MeterReading(
+        meter=book.meter, standing=standing, status=standing.status(book.at), at=book.at
+    )
+
+
+def preview(view: View, account: Account) -> Refused | None:
+    """An early look: the refusal that a new examination would meet now. It never admits."""
+    reading = read_meter(view, account, account.plan.enforced_meter)
+    decision = admission.decide(reading.standing, at=reading.at)
+    return decision if isinstance(decision, Refused) else None
+
+
+def place(work: Work, request: OrderRequest) -> Order | Rejected:
+    """Place an order, once per number: the same content again returns the first (ORD-2, §9)."""
+    known = work.order(request.number)
+    if known is not None:
+        if known.fingerprint == request.fingerprint:
+            return known
+        return Rejected(
+            rule="ORD-2",
+            message=f"order number {request.number} is taken by an order with another content",
+        )
+    account = work.account(request.account_id)
+    return order.check(request, account) or work.add_order(request, placed_at=work.clock())
+
+
+def pay(work: Work, number: str) -> Order:
+    """Note the payment of an order; the instant of payment is the purchase (TIME-5).
+
+    Paying twice changes nothing. Raises UnknownOrder.
+    """
+    known = _order(work, number)
+    if known.paid_at is None:
+        work.mark_paid(number, paid_at=work.clock())
+    return _order(work, number)
+
+
+def credit(work: Work, number: str) -> Order:
+    """Turn a paid order into packages, once (ORD-2); pays arrears off first (§3 offset).
+
+    Raises UnknownOrder; an order that is not paid, or credited already, stays as it is.
+    """
+    known = _order(work, number)
+    if known.paid_at is None:
+        return known
+    account = work.account(known.account_id)
+    # The meter's lock orders two deliveries of one order; only then is `credited_at` final.
+    books = {line.meter: _open(work, account, line.meter) for line in known.lines}
+    known = _order(work, number)
+    if known.paid_at is None or known.credited_at is not None:
+        return known
+    for line in known.lines:
+        _credit_line(work, books[line.meter], account, line, paid_at=known.paid_at)
+    for book in books.values():
+        work.record(book.meter, book.facts)
+    work.mark_credited(number, credited_at=max(book.at for book in books.values()))
+    return _order(work, number)
+
+
+def _credit_line(
+    work: Work, book: Book, account: Account, line: order.OrderLine, *, paid_at: Instant
+) -> Package:
+    package = work.add_package(
+        meter=book.meter,
+        order_line_id=line.id,
+        quantity=line.quantity,
+        purchased_at=paid_at,
+        credited_at=book.at,
+        expires_at=order.expires_at(line, account, paid_at=paid_at),
+        storage_years=line.storage_years,
+    )
+    book.credit(package)
+    return package
+
+
+def materialise(work: Work, account: Account, name: str) -> bool:
+    """Book the boundaries that have passed on a meter (TIME-3); False where there are none."""
+    book = _open(work, account, name)
+    if not book.facts:
+        return False
+    work.record(book.meter, book.facts)
+    return True
+
+
+def _open(work: Work, account: Account, name: str) -> Book:
+    meter = work.lock_meter(account.id, name)
+    book = Book(meter, clock_reading=work.clock())
+    book.expire(work.due_packages(meter.id, book.at))
+    if book.meter.available < 0 or book.meter.owed < 0:
+        raise LedgerBroken(account_id=account.id, meter=name)
+    return book
+
+
+def _order(view: View, number: str) -> Order:
+    known = view.order(number)
+    if known is None:
+        raise UnknownOrder(number=number)
+    return known
