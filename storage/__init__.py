@@ -1,0 +1,1 @@
+"""Storage remembers: the ledger's tables, the archive of objects, the registers."""

@@ -1,0 +1,213 @@
+"""Files an instance whose object is durable: admission, charge, rows and sizes in ONE transaction.
+
+Order, always: object durable -> rows committed -> answered. Whoever calls `file` puts the object
+first, commits if told to, and only then answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlalchemy import bindparam, case, insert, update
+
+from quota import service
+from quota.admission import Refused
+from quota.service import Admitted
+from quota.time import MICROSECONDS_PER_SECOND, Instant
+from storage import refusals
+from storage import tables as t
+from storage.examinations import Different, Known, New, Same, resolve
+from storage.records import Incoming
+from storage.registry import institution
+from storage.work import SqlWork
+
+LATE_AFTER = 30 * 86_400 * MICROSECONDS_PER_SECOND
+"""KEY-4: instances later than this after admission are listed for the operator, in µs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """An instance and where its object is; `size_bytes` is the Part 10 object's."""
+
+    incoming: Incoming
+    examination_id: str
+    """The examination it was put under: a known one, or the id proposed for a new one."""
+    quarantined: bool
+    object_key: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filed:
+    """The instance is on record; `admission` is set where it was its examination's first."""
+
+    examination_id: str
+    size_bytes: int
+    admission: Admitted | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetAside:
+    """Another content under a known UID: kept in quarantine, shown to the operator."""
+
+    examination_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overtaken:
+    """Another association got there first; the object lies in the wrong place: resolve again."""
+
+
+Filing: TypeAlias = Filed | SetAside | Same | Refused | Overtaken
+
+_GROW = (
+    update(t.examinations)
+    .where(t.examinations.c.id == bindparam("examination_id"))
+    .values(
+        instances=t.examinations.c.instances + 1,
+        bytes=t.examinations.c.bytes + bindparam("size_bytes"),
+        quiet_until=case(
+            (t.examinations.c.quiet_until > bindparam("until"), t.examinations.c.quiet_until),
+            else_=bindparam("until"),
+        ),
+        completed_at=None,
+    )
+    .returning(t.examinations.c.admitted_at, t.examinations.c.patient_id_raw)
+)
+_ADD_INSTANCE = insert(t.instances)
+
+
+def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
+    """Record one arrival. Commit after Filed and SetAside; after anything else, don't."""
+    match resolve(work, arrival.incoming, sha256=arrival.sha256):
+        case Same() as same:
+            return same
+        case Different(examination_id=examination_id, difference=difference):
+            if not arrival.quarantined:
+                return Overtaken()
+            _set_aside(work, arrival, difference)
+            return SetAside(examination_id=examination_id)
+        case Known(examination_id=known):
+            if arrival.quarantined or known != arrival.examination_id:
+                return Overtaken()
+            _add_instance(work, arrival, at=work.clock(), quiet_period=quiet_period)
+            return _filed(arrival, None)
+        case New():
+            return _admit(work, arrival, quiet_period=quiet_period)
+
+
+def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Refused | Overtaken:
+    if arrival.quarantined:
+        return Overtaken()
+    account = work.account(institution(work, arrival.incoming.institution_id).account_id)
+    admission = service.admit(work, account, arrival.examination_id)
+    if isinstance(admission, Refused):
+        return admission
+    at = admission.admitted_at
+    incoming = arrival.incoming
+    description = incoming.description
+    work.connection.execute(
+        insert(t.examinations),
+        {
+            "id": arrival.examination_id,
+            "institution_id": incoming.institution_id,
+            "account_id": account.id,
+            "device_id": incoming.device_id,
+            "key": incoming.examination_key,
+            "study_instance_uid": incoming.study_instance_uid,
+            "accession": description.accession,
+            "patient_id": description.patient_id,
+            "patient_id_raw": incoming.patient_id_raw,
+            "patient_name": description.patient_name,
+            "modality": description.modality,
+            "study_date": description.study_date,
+            "study_description": description.study_description,
+            "admitted_at": at,
+            "quiet_until": at,
+        },
+    )
+    _add_instance(work, arrival, at=at, quiet_period=quiet_period)
+    return _filed(arrival, admission)
+
+
+def _filed(arrival: Arrival, admission: Admitted | None) -> Filed:
+    return Filed(
+        examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission
+    )
+
+
+def _add_instance(work: SqlWork, arrival: Arrival, *, at: Instant, quiet_period: int) -> None:
+    incoming = arrival.incoming
+    work.connection.execute(
+        _ADD_INSTANCE,
+        {
+            "institution_id": incoming.institution_id,
+            "sop_instance_uid": incoming.sop_instance_uid,
+            "examination_id": arrival.examination_id,
+            "device_id": incoming.device_id,
+            "study_instance_uid": incoming.study_instance_uid,
+            "series_instance_uid": incoming.series_instance_uid,
+            "sop_class_uid": incoming.sop_class_uid,
+            "transfer_syntax_uid": incoming.transfer_syntax_uid,
+            "sha256": arrival.sha256,
+            "object_key": arrival.object_key,
+            "size_bytes": arrival.size_bytes,
+            "filed_at": at,
+        },
+    )
+    work.insert_missing(
+        t.examination_studies,
+        {
+            "institution_id": incoming.institution_id,
+            "study_instance_uid": incoming.study_instance_uid,
+            "examination_id": arrival.examination_id,
+        },
+    )
+    grown = work.connection.execute(
+        _GROW,
+        {
+            "examination_id": arrival.examination_id,
+            "size_bytes": arrival.size_bytes,
+            "until": at + quiet_period,
+        },
+    ).one()
+    if at > grown.admitted_at + LATE_AFTER:
+        _note(work, arrival.examination_id, "late_instance", at=at)
+    if grown.patient_id_raw != incoming.patient_id_raw:
+        _note(work, arrival.examination_id, "other_patient", at=at)
+    refusals.note_stored(work, incoming, at=at)
+
+
+def _note(work: SqlWork, examination_id: str, kind: str, *, at: Instant) -> None:
+    """KEY-4: stored, and listed for the operator."""
+    key = {"examination_id": examination_id, "kind": kind}
+    work.insert_missing(t.examination_findings, {**key, "first_at": at, "last_at": at})
+    work.connection.execute(
+        update(t.examination_findings)
+        .where(
+            t.examination_findings.c.examination_id == examination_id,
+            t.examination_findings.c.kind == kind,
+        )
+        .values(instances=t.examination_findings.c.instances + 1, last_at=at)
+    )
+
+
+def _set_aside(work: SqlWork, arrival: Arrival, kind: str) -> None:
+    incoming = arrival.incoming
+    work.connection.execute(
+        insert(t.conflicts),
+        {
+            "institution_id": incoming.institution_id,
+            "sop_instance_uid": incoming.sop_instance_uid,
+            "examination_id": arrival.examination_id,
+            "device_id": incoming.device_id,
+            "kind": kind,
+            "transfer_syntax_uid": incoming.transfer_syntax_uid,
+            "sha256": arrival.sha256,
+            "object_key": arrival.object_key,
+            "size_bytes": arrival.size_bytes,
+            "filed_at": work.clock(),
+        },
+    )

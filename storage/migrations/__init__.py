@@ -1,0 +1,1 @@
+"""Schema migrations, run by `storage.schema` at every start."""

@@ -1,0 +1,136 @@
+"""The register of refused examinations (ADM-2): what was refused, and what is still missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, case, select, update
+
+from quota.admission import RefusalReason
+from quota.time import Instant
+from storage import tables as t
+from storage.records import Incoming
+from storage.work import SqlWork
+
+LISTED_MAX = 20_000
+"""SOP Instance UIDs kept per entry; beyond it refusals are only counted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedInstance:
+    """One instance that a quota refusal sent back."""
+
+    incoming: Incoming
+    reason: RefusalReason
+    at: Instant
+
+
+_OPEN = select(t.refusals.c.id, t.refusals.c.refused).where(
+    t.refusals.c.institution_id == bindparam("institution_id"),
+    t.refusals.c.examination_key == bindparam("examination_key"),
+    t.refusals.c.resolved_at.is_(None),
+)
+_NOTE_STORED = (
+    update(t.refused_instances)
+    .where(
+        t.refused_instances.c.institution_id == bindparam("institution"),
+        t.refused_instances.c.sop_instance_uid == bindparam("uid"),
+        t.refused_instances.c.stored_at.is_(None),
+    )
+    .values(stored_at=bindparam("at"))
+    .returning(t.refused_instances.c.refusal_id)
+)
+
+
+def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
+    """Write a batch of refusals into the register."""
+    for refused in batch:
+        refusal_id, listed = _open_entry(work, refused)
+        counted, missing = _list_instance(work, refused, refusal_id, listed)
+        work.connection.execute(
+            update(t.refusals)
+            .where(t.refusals.c.id == refusal_id)
+            .values(
+                refused=t.refusals.c.refused + counted,
+                missing=t.refusals.c.missing + missing,
+                reason=refused.reason,
+                last_at=refused.at,
+            )
+        )
+        _resolve_if_whole(work, refusal_id, at=refused.at)
+
+
+def note_stored(work: SqlWork, incoming: Incoming, *, at: Instant) -> None:
+    """A refused instance has been stored after all; an entry with none missing closes."""
+    found = work.connection.execute(
+        _NOTE_STORED,
+        {"institution": incoming.institution_id, "uid": incoming.sop_instance_uid, "at": at},
+    ).scalars()
+    for refusal_id in found.all():
+        work.connection.execute(
+            update(t.refusals)
+            .where(t.refusals.c.id == refusal_id)
+            .values(missing=t.refusals.c.missing - 1)
+        )
+        _resolve_if_whole(work, refusal_id, at=at)
+
+
+def _open_entry(work: SqlWork, refused: RefusedInstance) -> tuple[int, int]:
+    """The open entry of the examination, made if need be: its id and how many it lists."""
+    incoming = refused.incoming
+    key = {
+        "institution_id": incoming.institution_id,
+        "examination_key": incoming.examination_key,
+    }
+    row = work.connection.execute(_OPEN, key).one_or_none()
+    if row is not None:
+        return row.id, row.refused
+    values: dict[str, object] = {
+        **key,
+        "device_id": incoming.device_id,
+        "study_instance_uid": incoming.study_instance_uid,
+        "accession": incoming.description.accession,
+        "reason": refused.reason,
+        "first_at": refused.at,
+        "last_at": refused.at,
+    }
+    refusal_id = work.insert_new(t.refusals, values)
+    if refusal_id is None:
+        row = work.connection.execute(_OPEN, key).one()
+        return row.id, row.refused
+    return refusal_id, 0
+
+
+def _list_instance(
+    work: SqlWork, refused: RefusedInstance, refusal_id: int, listed: int
+) -> tuple[int, int]:
+    """List one instance; returns what to add to `refused` and to `missing`."""
+    if listed >= LISTED_MAX:
+        return 1, 0
+    incoming = refused.incoming
+    # A batch is written late: the instance may have been sent again and stored by now.
+    stored = work.connection.execute(
+        select(t.instances.c.filed_at).where(
+            t.instances.c.institution_id == incoming.institution_id,
+            t.instances.c.sop_instance_uid == incoming.sop_instance_uid,
+        )
+    ).scalar_one_or_none()
+    added = work.insert_missing(
+        t.refused_instances,
+        {
+            "refusal_id": refusal_id,
+            "sop_instance_uid": incoming.sop_instance_uid,
+            "institution_id": incoming.institution_id,
+            "stored_at": stored,
+        },
+    )
+    return int(added), int(added and stored is None)
+
+
+def _resolve_if_whole(work: SqlWork, refusal_id: int, *, at: Instant) -> None:
+    work.connection.execute(
+        update(t.refusals)
+        .where(t.refusals.c.id == refusal_id)
+        .values(resolved_at=case((t.refusals.c.missing == 0, at), else_=None))
+    )

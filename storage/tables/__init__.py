@@ -1,0 +1,58 @@
+"""The tables. Instants are µs since the epoch in UTC, sizes bytes, units by the meter."""
+
+from __future__ import annotations
+
+from sqlalchemy import Table
+
+from storage.tables.archive import (
+    conflicts,
+    examination_findings,
+    examination_studies,
+    examinations,
+    instances,
+    refusals,
+    refused_instances,
+)
+from storage.tables.common import metadata
+from storage.tables.ledger import (
+    charges,
+    entries,
+    episodes,
+    meters,
+    order_lines,
+    orders,
+    packages,
+    postings,
+)
+from storage.tables.registry import (
+    accounts,
+    device_networks,
+    device_sop_classes,
+    devices,
+    institutions,
+)
+
+__all__ = [
+    "Table",
+    "accounts",
+    "charges",
+    "conflicts",
+    "device_networks",
+    "device_sop_classes",
+    "devices",
+    "entries",
+    "episodes",
+    "examination_findings",
+    "examination_studies",
+    "examinations",
+    "instances",
+    "institutions",
+    "metadata",
+    "meters",
+    "order_lines",
+    "orders",
+    "packages",
+    "postings",
+    "refusals",
+    "refused_instances",
+]

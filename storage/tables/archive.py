@@ -1,0 +1,147 @@
+"""Examinations, their instances, and what was refused or set aside."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from storage.tables.common import ID, INSTANT, UID, UNITS, count, metadata, ref, row_id
+
+examinations = Table(
+    "examinations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    ref("institution_id", "institutions"),
+    ref("account_id", "accounts"),
+    ref("device_id", "devices"),
+    Column("key", String(80), nullable=False),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    Column("patient_id_raw", LargeBinary, nullable=False),
+    Column("patient_name", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("study_date", Text, nullable=False),
+    Column("study_description", Text, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("admitted_at", INSTANT, nullable=False),
+    Column("quiet_until", INSTANT, nullable=False),
+    Column("completed_at", INSTANT),
+    count("instances"),
+    count("bytes"),
+    UniqueConstraint("institution_id", "key"),
+)
+Index("ix_examinations_admitted", examinations.c.admitted_at)
+_RECEIVING = text("completed_at IS NULL")
+Index(
+    "ix_examinations_receiving",
+    examinations.c.quiet_until,
+    sqlite_where=_RECEIVING,
+    postgresql_where=_RECEIVING,
+)
+
+examination_studies = Table(
+    "examination_studies",
+    metadata,
+    Column("institution_id", ID, ForeignKey("institutions.id"), primary_key=True),
+    Column("study_instance_uid", UID, primary_key=True),
+    Column("examination_id", String(36), ForeignKey("examinations.id"), nullable=False),
+)
+
+examination_findings = Table(
+    "examination_findings",
+    metadata,
+    Column("examination_id", String(36), ForeignKey("examinations.id"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    count("instances"),
+    Column("first_at", INSTANT, nullable=False),
+    Column("last_at", INSTANT, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("institution_id", ID, ForeignKey("institutions.id"), primary_key=True),
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("examination_id", String(36), ForeignKey("examinations.id"), nullable=False),
+    ref("device_id", "devices"),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("series_instance_uid", UID, nullable=False),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("transfer_syntax_uid", UID, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("object_key", String(200), nullable=False),
+    Column("size_bytes", UNITS, nullable=False),
+    Column("filed_at", INSTANT, nullable=False),
+)
+Index("ix_instances_examination", instances.c.examination_id)
+
+conflicts = Table(
+    "conflicts",
+    metadata,
+    row_id(),
+    ref("institution_id", "institutions"),
+    Column("sop_instance_uid", UID, nullable=False),
+    Column("examination_id", String(36), ForeignKey("examinations.id"), nullable=False),
+    ref("device_id", "devices"),
+    Column("kind", String(20), nullable=False),
+    Column("transfer_syntax_uid", UID, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("object_key", String(200), nullable=False),
+    Column("size_bytes", UNITS, nullable=False),
+    Column("filed_at", INSTANT, nullable=False),
+    UniqueConstraint("institution_id", "sop_instance_uid", "sha256"),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    row_id(),
+    ref("institution_id", "institutions"),
+    ref("device_id", "devices"),
+    Column("examination_key", String(80), nullable=False),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("reason", String(40), nullable=False),
+    count("refused"),
+    count("missing"),
+    Column("first_at", INSTANT, nullable=False),
+    Column("last_at", INSTANT, nullable=False),
+    Column("resolved_at", INSTANT),
+)
+_UNRESOLVED = text("resolved_at IS NULL")
+Index(
+    "uq_refusals_open",
+    refusals.c.institution_id,
+    refusals.c.examination_key,
+    unique=True,
+    sqlite_where=_UNRESOLVED,
+    postgresql_where=_UNRESOLVED,
+)
+
+refused_instances = Table(
+    "refused_instances",
+    metadata,
+    Column("refusal_id", ID, ForeignKey("refusals.id"), primary_key=True),
+    Column("sop_instance_uid", UID, primary_key=True),
+    ref("institution_id", "institutions"),
+    Column("stored_at", INSTANT),
+)
+_MISSING = text("stored_at IS NULL")
+Index(
+    "ix_refused_instances_missing",
+    refused_instances.c.institution_id,
+    refused_instances.c.sop_instance_uid,
+    sqlite_where=_MISSING,
+    postgresql_where=_MISSING,
+)

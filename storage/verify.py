@@ -1,0 +1,190 @@
+"""Checks the invariants of quota.md §12 in one snapshot, read-only. It repairs nothing.
+
+Which apply so far: 1 to 13, 14 as far as examinations go, 16 and 23. 17 to 21 wait for what they
+speak of; 15, 19 and 22 are the test suite's.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sqlalchemy import select, text
+
+from quota.ledger import GRACE
+from storage import tables as t
+from storage.invariants import JOURNAL, Check, Invariant, invariant
+from storage.view import SqlView
+
+SHOWN_MAX = 20
+"""Rows shown per violated check; all are counted."""
+
+Ids: TypeAlias = Mapping[str, int | str | None]
+"""A violating row: names of columns and ids or amounts, no patient data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """A check that does not hold: how many rows break it, and the first of them."""
+
+    check: Check
+    count: int
+    rows: tuple[Ids, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What was checked, and what of it does not hold: one violation per failed check."""
+
+    checks: tuple[Check, ...]
+    violations: tuple[Violation, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return not self.violations
+
+
+_ONE_CHARGE = """
+SELECT x.id AS examination_id, count(c.id) AS charges
+FROM examinations x
+JOIN accounts a ON a.id = x.account_id AND a.plan = 'per_exam'
+LEFT JOIN meters m ON m.account_id = a.id AND m.name = 'exam'
+LEFT JOIN charges c ON c.examination_id = x.id AND c.meter_id = m.id
+GROUP BY x.id
+HAVING count(c.id) = 0
+    OR sum(CASE WHEN c.state IN ('funded', 'owed') THEN 1 ELSE 0 END) > 1
+"""
+
+_NO_LONE_CHARGE = """
+SELECT c.id AS charge_id, c.meter_id, c.examination_id
+FROM charges c
+JOIN meters m ON m.id = c.meter_id
+LEFT JOIN examinations x ON x.id = c.examination_id AND x.account_id = m.account_id
+WHERE x.id IS NULL AND c.state IN ('funded', 'owed')
+"""
+
+_GRACE_KEPT = """
+SELECT p.examination_id, p.meter_id, e.deadline
+FROM episodes e
+JOIN postings p ON p.meter_id = e.meter_id AND p.kind = 'charge' AND p.effective_at >= e.deadline
+    AND (e.closed_at IS NULL OR p.effective_at < e.closed_at)
+UNION
+SELECT x.id, m.id, e.deadline
+FROM episodes e
+JOIN meters m ON m.id = e.meter_id
+JOIN accounts a ON a.id = m.account_id
+    AND m.name = CASE WHEN a.plan = 'per_exam' THEN 'exam' ELSE 'capacity' END
+JOIN examinations x ON x.account_id = a.id AND x.admitted_at >= e.deadline
+    AND (e.closed_at IS NULL OR x.admitted_at < e.closed_at)
+"""
+
+_ONE_CREDIT = """
+SELECT l.id AS order_line_id, l.order_id, coalesce(k.packages, 0) AS packages,
+    coalesce(p.credits, 0) AS credits
+FROM order_lines l
+JOIN orders o ON o.id = l.order_id
+LEFT JOIN (SELECT order_line_id, count(*) AS packages FROM packages GROUP BY order_line_id) k
+    ON k.order_line_id = l.id
+LEFT JOIN (
+    SELECT order_line_id, count(*) AS credits FROM postings WHERE kind = 'credit'
+    GROUP BY order_line_id
+) p ON p.order_line_id = l.id
+WHERE coalesce(k.packages, 0) <> CASE WHEN o.credited_at IS NULL THEN 0 ELSE 1 END
+    OR coalesce(p.credits, 0) <> CASE WHEN o.credited_at IS NULL THEN 0 ELSE 1 END
+    OR (o.credited_at IS NOT NULL AND o.paid_at IS NULL)
+"""
+
+_PACKAGE_SIZE = """
+SELECT k.id AS package_id, k.meter_id, k.quantity
+FROM packages k
+JOIN meters m ON m.id = k.meter_id
+JOIN order_lines l ON l.id = k.order_line_id
+WHERE k.quantity <> l.quantity OR m.name <> l.meter
+    OR (m.name <> 'capacity' AND (k.quantity < 1000 OR k.quantity % 1000 <> 0))
+    OR (m.name = 'capacity'
+        AND (k.quantity < 1000000000000 OR k.quantity % 1000000000000 <> 0))
+"""
+
+_EXAMINATION_SIZE = """
+SELECT x.id AS examination_id, x.instances, x.bytes, coalesce(i.instances, 0) AS instance_rows,
+    coalesce(i.bytes, 0) AS instance_bytes
+FROM examinations x
+LEFT JOIN (
+    SELECT examination_id, count(*) AS instances, sum(size_bytes) AS bytes FROM instances
+    GROUP BY examination_id
+) i ON i.examination_id = x.id
+WHERE x.instances <> coalesce(i.instances, 0) OR x.bytes <> coalesce(i.bytes, 0)
+"""
+
+_EXPIRED_EMPTY = """
+SELECT k.id AS package_id, k.meter_id, k.remaining
+FROM packages k JOIN meters m ON m.id = k.meter_id
+WHERE k.expires_at <= m.last_at AND (k.remaining > 0 OR k.ended_at IS NULL)
+"""
+
+INVARIANTS: tuple[Invariant, ...] = (
+    *JOURNAL,
+    invariant(5, "every metered examination has exactly one charge", _ONE_CHARGE),
+    invariant(5, "every charge is an examination's of the same account", _NO_LONE_CHARGE),
+    invariant(10, "nothing is admitted at or after the deadline of an episode", _GRACE_KEPT),
+    invariant(11, "every credited order line became one package", _ONE_CREDIT),
+    invariant(12, "a package holds what its line sold, in whole thousands or TB", _PACKAGE_SIZE),
+    invariant(14, "examinations count their instances and bytes", _EXAMINATION_SIZE),
+    invariant(23, "no package that has expired has units left", _EXPIRED_EMPTY),
+)
+OBJECTS = Check(number=13, name="every instance on record has its object, of its size")
+
+
+def verify(view: SqlView, *, archive_root: Path | None) -> Report:
+    """Run every check in the given snapshot; the objects only where `archive_root` is given."""
+    results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
+    if archive_root is not None:
+        results.append((OBJECTS, _objects_astray(view, archive_root)))
+    found = [_violation(check, rows) for check, rows in results]
+    return Report(
+        checks=tuple(check for check, _ in results),
+        violations=tuple(violation for violation in found if violation is not None),
+    )
+
+
+def _violation(check: Check, rows: Iterable[Ids]) -> Violation | None:
+    remaining = iter(rows)
+    shown = tuple(islice(remaining, SHOWN_MAX))
+    if not shown:
+        return None
+    return Violation(check=check, count=len(shown) + sum(1 for _ in remaining), rows=shown)
+
+
+def _rows(view: SqlView, sql: str) -> Iterator[Ids]:
+    parameters: dict[str, Any] = {"grace": GRACE} if ":grace" in sql else {}
+    for row in view.connection.execute(text(sql), parameters).mappings():
+        yield dict(row)
+
+
+def _objects_astray(view: SqlView, archive_root: Path) -> Iterator[Ids]:
+    """Instances and set-aside newcomers whose object is missing or has another size."""
+    for table in (t.instances, t.conflicts):
+        statement = select(table.c.examination_id, table.c.object_key, table.c.size_bytes)
+        for row in view.connection.execute(statement):
+            size = _size_of(archive_root / row.object_key)
+            if size != row.size_bytes:
+                yield {
+                    "examination_id": row.examination_id,
+                    "object_key": row.object_key,
+                    "recorded_bytes": row.size_bytes,
+                    "object_bytes": size,
+                }
+
+
+def _size_of(path: Path) -> int | None:
+    """Bytes of the regular file at `path`, or None where there is none to be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

@@ -1,0 +1,305 @@
+"""The SQL side of `quota.ports.Work`: one state-changing transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from quota.account import Account, Plan
+from quota.book import (
+    Charged,
+    EpisodeClosed,
+    EpisodeOpened,
+    Fact,
+    OwedSettled,
+    PackageEnded,
+    Posted,
+)
+from quota.ledger import Entry, LedgerAccount, Meter, Posting
+from quota.order import Order, OrderRequest
+from quota.package import Package
+from quota.time import Instant
+from storage import tables as t
+from storage.view import SqlView, package_of
+
+_LOCK_METER = (
+    select(t.meters.c.id)
+    .where(t.meters.c.account_id == bindparam("account_id"), t.meters.c.name == bindparam("name"))
+    .with_for_update()
+)
+_BURN_HEAD = (
+    select(t.packages)
+    .where(
+        t.packages.c.meter_id == bindparam("meter_id"),
+        t.packages.c.remaining > 0,
+        t.packages.c.effective_at <= bindparam("at"),
+        (t.packages.c.expires_at > bindparam("at")) | t.packages.c.expires_at.is_(None),
+    )
+    .order_by(t.packages.c.expires_at.nulls_last(), t.packages.c.id)
+    .limit(bindparam("limit"))
+)
+_MOVE_REMAINING = (
+    update(t.packages)
+    .where(t.packages.c.id == bindparam("package_id"))
+    .values(remaining=t.packages.c.remaining + bindparam("amount"))
+)
+_SAVE_METER = (
+    update(t.meters)
+    .where(t.meters.c.id == bindparam("meter_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "last_at",
+                "purchased",
+                "available",
+                "held",
+                "consumed",
+                "owed",
+                "expired",
+                "voided",
+                "written_off",
+                "active_quantity",
+            )
+        }
+    )
+)
+_ADD_POSTING = insert(t.postings)
+_ADD_ENTRY = insert(t.entries)
+_ADD_CHARGE = insert(t.charges)
+
+
+class SqlWork(SqlView):
+    """A transaction. It rolls back unless `commit()` was called."""
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self.connection.commit()
+
+    @property
+    def _dialect(self) -> ModuleType:
+        return postgresql if self.connection.dialect.name == "postgresql" else sqlite
+
+    def add_account(
+        self, *, name: str, plan: Plan, agreement_no: str, timezone: str
+    ) -> Account | None:
+        """Insert an account; None where the name is taken."""
+        values = {
+            "name": name,
+            "plan": plan,
+            "agreement_no": agreement_no,
+            "timezone": timezone,
+            "created_at": self.clock(),
+        }
+        account_id = self.insert_new(t.accounts, values)
+        return None if account_id is None else self.account(account_id)
+
+    def insert_new(self, table: t.Table, values: dict[str, object]) -> int | None:
+        """INSERT … ON CONFLICT DO NOTHING; the new row's id, or None where a key is taken."""
+        statement = self._dialect.insert(table).values(values).on_conflict_do_nothing()
+        return self.connection.execute(statement.returning(table.c.id)).scalar_one_or_none()
+
+    def insert_missing(self, table: t.Table, values: dict[str, object]) -> bool:
+        """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
+        statement = self._dialect.insert(table).values(values).on_conflict_do_nothing()
+        return self.connection.execute(statement).rowcount == 1
+
+    def lock_meter(self, account_id: int, name: str) -> Meter:
+        """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
+        key = {"account_id": account_id, "name": name}
+        if self.connection.execute(_LOCK_METER, key).one_or_none() is None:
+            # A missing row can't be locked: whoever comes second finds the first one's (§13).
+            self.insert_new(t.meters, dict(key))
+            self.connection.execute(_LOCK_METER, key).one()
+        meter = self.meter(account_id, name)
+        assert meter is not None
+        return meter
+
+    def burn_head(self, meter_id: int, at: Instant, limit: int) -> Sequence[Package]:
+        """The first `limit` packages in burn order that are unexpired with units left."""
+        parameters = {"meter_id": meter_id, "at": at, "limit": limit}
+        return [package_of(row) for row in self.connection.execute(_BURN_HEAD, parameters)]
+
+    def add_package(
+        self,
+        *,
+        meter: Meter,
+        order_line_id: int,
+        quantity: int,
+        purchased_at: Instant,
+        credited_at: Instant,
+        expires_at: Instant | None,
+        storage_years: int,
+    ) -> Package:
+        """Insert a package with nothing remaining; the credit's posting fills it."""
+        values = {
+            "meter_id": meter.id,
+            "order_line_id": order_line_id,
+            "quantity": quantity,
+            "remaining": 0,
+            "purchased_at": purchased_at,
+            "effective_at": credited_at,
+            "expires_at": expires_at,
+            "credited_at": credited_at,
+            "storage_years": storage_years,
+        }
+        statement = insert(t.packages).values(values).returning(t.packages)
+        return package_of(self.connection.execute(statement).one())
+
+    def record(self, meter: Meter, facts: Sequence[Fact]) -> None:
+        """Persist what a book decided: the journal, and the meter as it now stands."""
+        for fact in facts:
+            match fact:
+                case Posted(posting=posting):
+                    self._add_posting(meter, posting)
+                case Charged():
+                    self._add_charge(meter, fact)
+                case OwedSettled():
+                    self._settle(meter, fact)
+                case PackageEnded(package_id=package_id, ended_at=ended_at):
+                    self._end_package(package_id, ended_at)
+                case EpisodeOpened(episode=episode):
+                    self.connection.execute(
+                        insert(t.episodes),
+                        {
+                            "meter_id": meter.id,
+                            "started_at": episode.started_at,
+                            "deadline": episode.deadline,
+                        },
+                    )
+                case EpisodeClosed(closed_at=closed_at):
+                    self._close_episode(meter, closed_at)
+        self._save(meter)
+
+    def _save(self, meter: Meter) -> None:
+        self.connection.execute(
+            _SAVE_METER,
+            {
+                "meter_id": meter.id,
+                "last_at": meter.last_at,
+                "purchased": meter.purchased,
+                "available": meter.available,
+                "held": meter.held,
+                "consumed": meter.consumed,
+                "owed": meter.owed,
+                "expired": meter.expired,
+                "voided": meter.voided,
+                "written_off": meter.written_off,
+                "active_quantity": meter.active_quantity,
+            },
+        )
+
+    def _add_posting(self, meter: Meter, posting: Posting) -> None:
+        result = self.connection.execute(
+            _ADD_POSTING,
+            {
+                "meter_id": meter.id,
+                "kind": posting.kind,
+                "effective_at": posting.effective_at,
+                "recorded_at": posting.recorded_at,
+                "examination_id": posting.examination_id,
+                "order_line_id": posting.order_line_id,
+            },
+        )
+        assert result.inserted_primary_key is not None
+        posting_id = result.inserted_primary_key[0]
+        self.connection.execute(
+            _ADD_ENTRY,
+            [
+                {
+                    "posting_id": posting_id,
+                    "line_no": line_no,
+                    "account": entry.account,
+                    "package_id": entry.package_id,
+                    "amount": entry.amount,
+                }
+                for line_no, entry in enumerate(posting.entries)
+            ],
+        )
+        for entry in posting.entries:
+            self._move_remaining(entry)
+
+    def _move_remaining(self, entry: Entry) -> None:
+        if entry.account is LedgerAccount.PACKAGE:
+            self.connection.execute(
+                _MOVE_REMAINING, {"package_id": entry.package_id, "amount": entry.amount}
+            )
+
+    def _add_charge(self, meter: Meter, charged: Charged) -> None:
+        self.connection.execute(
+            _ADD_CHARGE,
+            {
+                "meter_id": meter.id,
+                "examination_id": charged.examination_id,
+                "state": charged.state,
+                "package_id": charged.package_id,
+                "charged_at": charged.charged_at,
+            },
+        )
+
+    def _settle(self, meter: Meter, settled: OwedSettled) -> None:
+        oldest = (
+            select(t.charges.c.id)
+            .where(t.charges.c.meter_id == meter.id, t.charges.c.state == "owed")
+            .order_by(t.charges.c.id)
+            .limit(settled.count)
+        )
+        result = self.connection.execute(
+            update(t.charges)
+            .where(t.charges.c.id.in_(oldest))
+            .values(state="funded", package_id=settled.package_id, settled_at=settled.settled_at)
+        )
+        assert result.rowcount == settled.count, "owed charges and ARREARS differ"
+
+    def _end_package(self, package_id: int, ended_at: Instant) -> None:
+        self.connection.execute(
+            update(t.packages).where(t.packages.c.id == package_id).values(ended_at=ended_at)
+        )
+
+    def _close_episode(self, meter: Meter, closed_at: Instant) -> None:
+        self.connection.execute(
+            update(t.episodes)
+            .where(t.episodes.c.meter_id == meter.id, t.episodes.c.closed_at.is_(None))
+            .values(closed_at=closed_at)
+        )
+
+    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order:
+        """Insert an order and its lines."""
+        order_id = self.connection.execute(
+            insert(t.orders)
+            .values(
+                number=request.number,
+                account_id=request.account_id,
+                fingerprint=request.fingerprint,
+                placed_at=placed_at,
+            )
+            .returning(t.orders.c.id)
+        ).scalar_one()
+        for line_no, line in enumerate(request.lines):
+            self.connection.execute(
+                insert(t.order_lines).values(
+                    order_id=order_id,
+                    line_no=line_no,
+                    meter=line.meter,
+                    quantity=line.quantity,
+                    storage_years=line.storage_years,
+                )
+            )
+        placed = self.order(request.number)
+        assert placed is not None
+        return placed
+
+    def mark_paid(self, number: str, *, paid_at: Instant) -> None:
+        """Note the payment."""
+        self.connection.execute(
+            update(t.orders).where(t.orders.c.number == number).values(paid_at=paid_at)
+        )
+
+    def mark_credited(self, number: str, *, credited_at: Instant) -> None:
+        """Note that every line became a package."""
+        self.connection.execute(
+            update(t.orders).where(t.orders.c.number == number).values(credited_at=credited_at)
+        )
