@@ -1,0 +1,1 @@
+"""The gateway speaks to the outside and composes the rest."""

@@ -1,0 +1,199 @@
+"""`tollgate account`: who pays, and what is left."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import documents, lookup, output, picture, session, units, values
+from gateway.cli.group import examples, noun
+from gateway.cli.output import AsJson, Column
+from gateway.cli.problem import Problem
+from quota.account import Plan
+
+if TYPE_CHECKING:
+    from gateway.cli.documents import Document
+    from quota.account import Account
+    from quota.package import Package
+    from quota.service import MeterReading
+    from storage.view import SqlView
+
+DEFAULT_TIMEZONE = "Asia/Shanghai"
+
+app = noun("Who pays: accounts, their packages and what is left.")
+
+AccountArgument = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The account's id or name.", show_default=False)
+]
+
+
+class PlanOption(StrEnum):
+    """How an account buys, as it is typed."""
+
+    PER_EXAM = "per-exam"
+    PER_CAPACITY = "per-capacity"
+
+    @property
+    def plan(self) -> Plan:
+        """The plan meant."""
+        return Plan[self.name]
+
+
+@app.command(
+    epilog=examples("tollgate account create 'Lakeside Hospitals' --plan per-exam --agreement A-17")
+)
+def create(
+    context: typer.Context,
+    *,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", parser=values.name, help="Its name, not used yet.", show_default=False
+        ),
+    ],
+    plan: Annotated[
+        PlanOption, typer.Option(help="How it buys. A plan never changes.", show_default=False)
+    ],
+    agreement: Annotated[
+        str,
+        typer.Option(
+            metavar="NO",
+            parser=values.text,
+            help="Number of the signed agreement; without one nothing can be ordered.",
+            show_default=False,
+        ),
+    ],
+    timezone: Annotated[
+        str,
+        typer.Option(
+            metavar="ZONE",
+            parser=values.time_zone,
+            help="By whose calendar its packages expire, as in the IANA database.",
+        ),
+    ] = DEFAULT_TIMEZONE,
+    as_json: AsJson = False,
+) -> None:
+    """Create an account. Nothing can be uploaded before its first order is credited."""
+    with session.writing(context) as work:
+        account = work.add_account(
+            name=name, plan=plan.plan, agreement_no=agreement, timezone=timezone
+        )
+        if account is None:
+            raise Problem(f"there is an account named {name!r} already; choose another name")
+        document = documents.account_document(account, documents.readings(work, account))
+        work.commit()
+    if as_json:
+        output.document(document)
+        return
+    output.say(f"account {account.id} created: {name}, {plan}, time zone {timezone}")
+    output.hint(f"next: tollgate institution create NAME --account {account.id}")
+
+
+@app.command("list", epilog=examples("tollgate account list", "tollgate account list --json"))
+def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the accounts with their status and what is left."""
+    with session.reading(context) as view:
+        accounts = [(account, documents.readings(view, account)) for account in view.accounts()]
+    if as_json:
+        output.document([documents.account_document(*pair) for pair in accounts])
+        return
+    columns = [
+        Column(title="id", right=True),
+        Column(title="name"),
+        Column(title="status"),
+        Column(title="available", right=True),
+        Column(title="used", right=True),
+        Column(title="owed", right=True),
+        Column(title="what it means"),
+        Column(title="plan", optional=True),
+        Column(title="agreement", optional=True),
+    ]
+    output.table(
+        columns,
+        [_row(account, meters) for account, meters in accounts],
+        empty="no accounts yet: tollgate account create NAME --plan per-exam --agreement NO",
+    )
+
+
+def _row(account: Account, meters: dict[str, MeterReading]) -> list[output.Cell]:
+    name = account.plan.enforced_meter
+    reading = meters[name]
+    meter = reading.meter
+    return [
+        str(account.id),
+        account.name,
+        picture.status(reading.status),
+        units.amount(name, meter.available),
+        units.amount(name, meter.used),
+        units.amount(name, meter.owed),
+        picture.meaning(reading, account.zone),
+        PlanOption[account.plan.name].value,
+        account.agreement_no,
+    ]
+
+
+@app.command(
+    epilog=examples("tollgate account show 'Lakeside Hospitals'", "tollgate account show 1 --json")
+)
+def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = False) -> None:
+    """Show what is available, used and owed, the time left, and the packages."""
+    from storage.registry import institutions
+
+    with session.reading(context) as view:
+        known = lookup.account(view, account)
+        meters = documents.readings(view, known)
+        mine = [one for one in institutions(view) if one.account_id == known.id]
+        packages = _packages(view, known, meters)
+    if as_json:
+        listed = [document for _, document in packages]
+        output.document(documents.account_detail(known, meters, mine, listed))
+        return
+    plan = PlanOption[known.plan.name].value
+    names = [f"{one.name} ({one.id})" for one in mine]
+    picture.show_account(known, meters[known.plan.enforced_meter], plan=plan, institutions=names)
+    if packages:
+        output.say("")
+        rows = [_package_row(package, document, known) for package, document in packages]
+        output.table(_PACKAGE_COLUMNS, rows, empty="")
+    for line in picture.advice(known, meters[known.plan.enforced_meter], names):
+        output.hint(line)
+
+
+_PACKAGE_COLUMNS = [
+    Column(title="package", right=True),
+    Column(title="order"),
+    Column(title="state"),
+    Column(title="left", right=True),
+    Column(title="bought", right=True),
+    Column(title="use before"),
+    Column(title="purchased", optional=True),
+]
+
+
+def _packages(
+    view: SqlView, account: Account, meters: dict[str, MeterReading]
+) -> list[tuple[Package, Document]]:
+    line_of = {
+        line.id: (order.number, line.meter)
+        for order in view.orders(account.id)
+        for line in order.lines
+    }
+    at = max(reading.at for reading in meters.values())
+    return [
+        (package, documents.package_document(package, *line_of[package.order_line_id], at=at))
+        for package in view.packages(account.id)
+    ]
+
+
+def _package_row(package: Package, document: Document, account: Account) -> list[output.Cell]:
+    return [
+        str(package.id),
+        document["order_no"],
+        picture.package_state(document["state"]),
+        units.amount(document["meter"], document["remaining"]),
+        units.amount(document["meter"], package.quantity),
+        units.local(package.expires_at, account.zone),
+        units.local(package.purchased_at, account.zone),
+    ]

@@ -1,0 +1,178 @@
+"""The shapes of `--json`, in one place: instants are RFC 3339 in UTC, null where absent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from quota.account import CAPACITY, EXAM, Account, Plan
+from quota.time import Instant, isoformat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quota.order import Order
+    from quota.package import Package
+    from quota.service import MeterReading
+    from storage.records import Device, Institution
+    from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
+    from storage.view import SqlView
+
+Document: TypeAlias = dict[str, Any]
+
+_PATIENT = ("patient_id", "patient_name", "study_description")
+"""What may name a patient is in `exam show` only."""
+
+
+def readings(view: SqlView, account: Account) -> dict[str, MeterReading]:
+    """The meters of an account that are shown, before the first purchase as well."""
+    from quota.service import read_meter
+
+    names = (EXAM, CAPACITY) if account.plan is Plan.PER_CAPACITY else (EXAM,)
+    return {name: read_meter(view, account, name) for name in names}
+
+
+def account_document(account: Account, meters: Mapping[str, MeterReading]) -> Document:
+    """One account with its meters."""
+    return {
+        "id": account.id,
+        "name": account.name,
+        "plan": account.plan.value,
+        "agreement_no": account.agreement_no,
+        "timezone": account.timezone,
+        "created_at": _text(account.created_at),
+        "closed_at": _text(account.closed_at),
+        "meters": {name: _meter(reading) for name, reading in meters.items()},
+    }
+
+
+def account_detail(
+    account: Account,
+    meters: Mapping[str, MeterReading],
+    institutions: Sequence[Institution],
+    packages: Sequence[Document],
+) -> Document:
+    """One account with everything that belongs to it."""
+    return account_document(account, meters) | {
+        "institutions": [{"id": one.id, "name": one.name} for one in institutions],
+        "packages": list(packages),
+    }
+
+
+def _meter(reading: MeterReading) -> Document:
+    meter = reading.meter
+    episode = meter.episode
+    return {
+        "status": reading.status.value,
+        "available": meter.available,
+        "used": meter.used,
+        "owed": meter.owed,
+        "purchased": meter.purchased,
+        "expired": meter.expired,
+        "held": meter.held,
+        "voided": meter.voided,
+        "arrears_since": _text(episode.started_at if episode else None),
+        "deadline": _text(episode.deadline if episode else None),
+    }
+
+
+def package_document(package: Package, order_no: str, meter: str, *, at: Instant) -> Document:
+    """One package as it is at `at`: a boundary that was not booked yet counts (TIME-4)."""
+    if package.voided_at is not None:
+        state = "voided"
+    elif package.ended_at is not None or package.expired(at):
+        state = "expired"
+    else:
+        state = "active" if package.remaining else "used_up"
+    return {
+        "id": package.id,
+        "order_no": order_no,
+        "meter": meter,
+        "quantity": package.quantity,
+        "remaining": package.remaining if state == "active" else 0,
+        "state": state,
+        "purchased_at": _text(package.purchased_at),
+        "credited_at": _text(package.credited_at),
+        "expires_at": _text(package.expires_at),
+        "storage_years": package.storage_years,
+    }
+
+
+def institution_document(institution: Institution, account: str) -> Document:
+    """One institution; `account` is the name of who pays."""
+    return {
+        "id": institution.id,
+        "name": institution.name,
+        "account": account,
+        "account_id": institution.account_id,
+        "called_ae_title": institution.called_ae_title,
+        "created_at": _text(institution.created_at),
+        "closed_at": _text(institution.closed_at),
+    }
+
+
+def device_document(device: Device, institution: str) -> Document:
+    """One device; an empty list of networks admits any source."""
+    return {
+        "id": device.id,
+        "ae_title": device.ae_title,
+        "institution": institution,
+        "institution_id": device.institution_id,
+        "networks": list(device.networks),
+        "grouping": device.grouping.value,
+        "private_sop_classes": list(device.private_sop_classes),
+        "tolerates_leading_zeros": device.tolerates_leading_zeros,
+        "created_at": _text(device.created_at),
+        "closed_at": _text(device.closed_at),
+    }
+
+
+def order_document(order: Order, account: str) -> Document:
+    """One order with its lines."""
+    return {
+        "number": order.number,
+        "account": account,
+        "account_id": order.account_id,
+        "state": order.state.value,
+        "lines": [
+            {
+                "meter": line.meter,
+                "quantity": line.quantity,
+                "storage_years": line.storage_years,
+            }
+            for line in order.lines
+        ],
+        "placed_at": _text(order.placed_at),
+        "paid_at": _text(order.paid_at),
+        "credited_at": _text(order.credited_at),
+    }
+
+
+def examination_document(row: ExaminationRow) -> Document:
+    """One examination, without what names the patient."""
+    return {name: value for name, value in _plain(row).items() if name not in _PATIENT}
+
+
+def examination_detail(detail: ExaminationDetail) -> Document:
+    """One examination with its patient, series, findings and what was set aside."""
+    return _plain(detail.row) | {
+        "series": [_plain(one) for one in detail.series],
+        "findings": [_plain(one) for one in detail.findings],
+        "quarantined": [_plain(one) for one in detail.quarantined],
+    }
+
+
+def refusal_document(row: RefusalRow) -> Document:
+    """One entry of the register of refusals."""
+    return _plain(row)
+
+
+def _plain(record: Any) -> Document:
+    return {
+        name: _text(value) if name.endswith("_at") else value
+        for name, value in asdict(record).items()
+    }
+
+
+def _text(instant: Instant | None) -> str | None:
+    return None if instant is None else isoformat(instant)

@@ -1,0 +1,116 @@
+"""The keeper: what happens because time passes. One per database, elected by a lock.
+
+It credits paid orders, books boundaries that have passed, completes quiet examinations, and
+once a day verifies the ledger and removes orphaned objects. Nothing waits for it: reads and
+admissions count boundaries in by themselves (TIME-3, TIME-4), so a keeper that did not run changes
+no answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from quota import service
+from quota.order import Order
+from storage.bookkeeping import due_meters
+from storage.errors import StorageError
+from storage.examinations import complete_quiet
+from storage.ledger import SqlLedger
+from storage.sweep import sweep
+from storage.verify import Report, verify
+
+INTERVAL_S = 1.0
+DAILY_S = 86_400.0
+_COMPLETED_PER_ROUND = 500
+
+
+class KeeperObserver(Protocol):
+    """What the keeper tells: past-tense facts with ids."""
+
+    def order_credited(self, order: Order) -> None:
+        """A paid order became packages."""
+
+    def examination_completed(self, examination_id: str) -> None:
+        """An examination's quiet period is over."""
+
+    def objects_swept(self, count: int) -> None:
+        """Objects that a killed process left unfiled were removed."""
+
+    def ledger_verified(self, report: Report) -> None:
+        """The daily verification ran."""
+
+    def keeper_failed(self, error: Exception) -> None:
+        """A round failed; the next one tries again."""
+
+
+def credit_paid_orders(ledger: SqlLedger, *, credited: Callable[[Order], None]) -> int:
+    """Credit every paid order, each in its own transaction; returns how many."""
+    with ledger.read() as view:
+        numbers = view.orders_to_credit()
+    for number in numbers:
+        with ledger.begin() as work:
+            order = service.credit(work, number)
+            work.commit()
+        credited(order)
+    return len(numbers)
+
+
+class Keeper:
+    """Runs rounds on its own thread until stopped."""
+
+    def __init__(self, ledger: SqlLedger, observer: KeeperObserver, *, archive_root: Path) -> None:
+        self._ledger = ledger
+        self._observer = observer
+        self._archive_root = archive_root
+        self._stop = threading.Event()
+        self._daily_in_s = INTERVAL_S
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+        while not self._stop.is_set():
+            try:
+                self.round()
+            except StorageError as error:
+                self._observer.keeper_failed(error)
+            self._stop.wait(INTERVAL_S)
+
+    def stop(self) -> None:
+        """Let the round in progress end, and no other begin."""
+        self._stop.set()
+
+    def round(self) -> None:
+        """One round of everything that is due. Raises StorageError."""
+        credit_paid_orders(self._ledger, credited=self._observer.order_credited)
+        self._book_boundaries()
+        self._complete_examinations()
+        self._daily_if_due()
+
+    def _book_boundaries(self) -> None:
+        with self._ledger.read() as view:
+            due = due_meters(view)
+        for account_id, meter in due:
+            with self._ledger.begin() as work:
+                if service.materialise(work, work.account(account_id), meter):
+                    work.commit()
+
+    def _complete_examinations(self) -> None:
+        with self._ledger.begin() as work:
+            completed = complete_quiet(work, limit=_COMPLETED_PER_ROUND)
+            if completed:
+                work.commit()
+        for examination_id in completed:
+            self._observer.examination_completed(examination_id)
+
+    def _daily_if_due(self) -> None:
+        self._daily_in_s -= INTERVAL_S
+        if self._daily_in_s > 0:
+            return
+        self._daily_in_s = DAILY_S
+        with self._ledger.read() as view:
+            report = verify(view, archive_root=self._archive_root)
+        self._observer.ledger_verified(report)
+        if removed := sweep(self._ledger, self._archive_root):
+            self._observer.objects_swept(removed)

@@ -1,0 +1,190 @@
+"""What happens in the gateway, told once: each event is one log line and its metrics."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.dicom.access import Accepted, Rejection
+from gateway.dicom.message import Violation
+from gateway.dicom.status import Failure, StoreAnswer
+from gateway.telemetry.log import get_logger, where
+from gateway.telemetry.metrics import Metrics
+from quota.admission import Refused
+from quota.order import Order
+from quota.service import Admitted
+from storage.errors import StorageError
+from storage.examinations import Same
+from storage.filing import Filed, SetAside
+from storage.records import Incoming
+from storage.verify import Report
+
+
+class Events:
+    """The gateway's observer: past-tense facts with ids, no patient data."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self._dicom = get_logger("dicom")
+        self._keeper = get_logger("keeper")
+
+    # -- stores ------------------------------------------------------------------------------------
+
+    def instance_stored(self, incoming: Incoming, filed: Filed) -> None:
+        """An instance is durable and on record."""
+        self.metrics.stores.labels(outcome="stored").inc()
+        self.metrics.stored_bytes.inc(filed.size_bytes)
+        self._dicom.debug(
+            "instance_stored",
+            device_id=incoming.device_id,
+            examination_id=filed.examination_id,
+            bytes=filed.size_bytes,
+        )
+
+    def instance_repeated(self, incoming: Incoming, same: Same) -> None:
+        """The instance was on record already."""
+        self.metrics.stores.labels(outcome="duplicate").inc()
+        self._dicom.debug(
+            "instance_repeated", device_id=incoming.device_id, examination_id=same.examination_id
+        )
+
+    def instance_set_aside(self, incoming: Incoming, set_aside: SetAside) -> None:
+        """Another content under a known UID went to quarantine."""
+        self.metrics.stores.labels(outcome="conflict").inc()
+        self._dicom.warning(
+            "instance_set_aside",
+            institution_id=incoming.institution_id,
+            device_id=incoming.device_id,
+            examination_id=set_aside.examination_id,
+        )
+
+    def examination_admitted(self, incoming: Incoming, admitted: Admitted) -> None:
+        """A new examination was admitted and, by the plan, charged."""
+        charge = "none" if admitted.charge is None else admitted.charge.state
+        self.metrics.admitted.labels(charge=charge).inc()
+        self._dicom.info(
+            "examination_admitted",
+            institution_id=incoming.institution_id,
+            device_id=incoming.device_id,
+            examination_id=admitted.examination_id,
+            charge=charge,
+        )
+
+    def store_refused(self, incoming: Incoming, refused: Refused) -> None:
+        """The quota refused a new examination's instance."""
+        self.metrics.stores.labels(outcome="refused").inc()
+        self.metrics.refusals.labels(reason=refused.reason).inc()
+        self._dicom.info(
+            "store_refused",
+            institution_id=incoming.institution_id,
+            device_id=incoming.device_id,
+            reason=refused.reason,
+        )
+
+    def store_rejected(self, accepted: Accepted, failure: Failure) -> None:
+        """What was sent can't be stored by anybody."""
+        self.metrics.stores.labels(outcome="invalid").inc()
+        self._dicom.warning("store_rejected", device_id=accepted.device.id, reason=failure)
+
+    def store_failed(self, incoming: Incoming, failure: Failure, error: StorageError) -> None:
+        """We could not store it, and said so."""
+        self.metrics.stores.labels(outcome="failed").inc()
+        self._dicom.error(
+            "store_failed",
+            device_id=incoming.device_id,
+            reason=failure,
+            error=type(error).__name__,
+            where=where(error),
+        )
+
+    # -- associations ------------------------------------------------------------------------------
+
+    def association_accepted(self, accepted: Accepted) -> None:
+        """A known requestor was let in."""
+        self.metrics.associations.labels(outcome="accepted").inc()
+        self.metrics.associations_open.inc()
+        self._dicom.info("association_accepted", **_ids(accepted))
+
+    def association_rejected(
+        self, rejection: Rejection, *, called_ae_title: str, calling_ae_title: str, source: str
+    ) -> None:
+        """An A-ASSOCIATE-RJ was sent."""
+        self.metrics.associations.labels(outcome="rejected").inc()
+        self._dicom.warning(
+            "association_rejected",
+            reason=rejection.label,
+            called_ae_title=printable(called_ae_title),
+            calling_ae_title=printable(calling_ae_title),
+            source=source,
+        )
+
+    def association_ended(self, accepted: Accepted, *, released: bool) -> None:
+        """An accepted association was released, or else aborted by either side or lost."""
+        outcome = "released" if released else "aborted"
+        self.metrics.associations.labels(outcome=outcome).inc()
+        self.metrics.associations_open.dec()
+        self._dicom.info("association_ended", outcome=outcome, **_ids(accepted))
+
+    def association_violated(self, accepted: Accepted | None, violation: Violation) -> None:
+        """A requestor broke the protocol and is being aborted."""
+        ids = {} if accepted is None else _ids(accepted)
+        self._dicom.warning("association_violated", reason=violation, **ids)
+
+    def store_answered(
+        self, accepted: Accepted, answer: StoreAnswer, *, size_bytes: int, seconds: float
+    ) -> None:
+        """A C-STORE was answered, `seconds` after its data set was whole."""
+        self.metrics.store_duration.observe(seconds)
+        self._dicom.debug(
+            "store_answered",
+            status=f"0x{answer.status:04X}",
+            bytes=size_bytes,
+            duration_s=round(seconds, 6),
+            **_ids(accepted),
+        )
+        if answer.outcome is Failure.INTERNAL:
+            self.metrics.stores.labels(outcome="failed").inc()
+
+    def acceptor_failed(self, error: Exception) -> None:
+        """Something of ours raised where nobody foresaw it."""
+        self._dicom.error("acceptor_failed", error=type(error).__name__, where=where(error))
+
+    # -- keeper ------------------------------------------------------------------------------------
+
+    def objects_swept(self, count: int) -> None:
+        """Objects that a killed process left unfiled were removed."""
+        self._keeper.warning("objects_swept", count=count)
+
+    def order_credited(self, order: Order) -> None:
+        """A paid order became packages."""
+        self._keeper.info("order_credited", account_id=order.account_id, order_number=order.number)
+
+    def examination_completed(self, examination_id: str) -> None:
+        """An examination's quiet period is over."""
+        self.metrics.completed.inc()
+        self._keeper.info("examination_completed", examination_id=examination_id)
+
+    def ledger_verified(self, report: Report) -> None:
+        """The daily verification ran."""
+        violations = len(report.violations)
+        self.metrics.ledger_verified(violations=violations, at_s=time.time())
+        log = self._keeper.info if report.ok else self._keeper.critical
+        log("ledger_verified", violations=violations)
+
+    def keeper_failed(self, error: Exception) -> None:
+        """A round of the keeper failed; the next one tries again."""
+        self._keeper.error("keeper_failed", error=type(error).__name__, where=where(error))
+
+    def register_failed(self, error: Exception) -> None:
+        """Refusals could not be written into the register; they are kept and tried again."""
+        self._keeper.error(
+            "refusals_not_registered", error=type(error).__name__, where=where(error)
+        )
+
+
+def printable(text: str) -> str:
+    """An AE title from the wire, with everything but printable ASCII replaced."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+def _ids(accepted: Accepted) -> dict[str, int]:
+    return {"institution_id": accepted.institution.id, "device_id": accepted.device.id}

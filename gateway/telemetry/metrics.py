@@ -1,0 +1,93 @@
+"""Metrics: base units, bounded labels, nobody's name but an account's.
+
+Counters and histograms live here; what the database knows better (balances, open registers) is
+read from it at each scrape by `gateway.telemetry.ledger_metrics`.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+ASSOCIATION_OUTCOMES = ("accepted", "rejected", "released", "aborted")
+STORE_OUTCOMES = ("stored", "duplicate", "conflict", "refused", "invalid", "failed")
+CHARGES = ("funded", "owed", "none")
+# From 1 ms (a small instance on a fast disk) to half a minute (a gigabyte over a thin line).
+_STORE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The instruments of one gateway, on a registry of their own."""
+
+    def __init__(self, *, version: str, refusal_reasons: tuple[str, ...]) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        build = Gauge(
+            "tollgate_build_info", "The running version.", ["version"], registry=self.registry
+        )
+        build.labels(version=version).set(1)
+        self.associations = self._counter(
+            "tollgate_associations", "Associations by what became of them.", "outcome"
+        )
+        self.associations_open = Gauge(
+            "tollgate_associations_open", "Associations established now.", registry=self.registry
+        )
+        self.stores = self._counter("tollgate_stores", "C-STORE requests by outcome.", "outcome")
+        self.stored_bytes = Counter(
+            "tollgate_stored_bytes", "Bytes of stored Part 10 objects.", registry=self.registry
+        )
+        self.store_duration = Histogram(
+            "tollgate_store_duration_seconds",
+            "From the whole data set received until the answer is handed over.",
+            buckets=_STORE_SECONDS,
+            registry=self.registry,
+        )
+        self.admitted = self._counter(
+            "tollgate_examinations_admitted", "Examinations admitted, by how paid.", "charge"
+        )
+        self.completed = Counter(
+            "tollgate_examinations_completed",
+            "Examinations whose quiet period is over.",
+            registry=self.registry,
+        )
+        self.refusals = self._counter(
+            "tollgate_refusals", "Instances refused by quota, by reason.", "reason"
+        )
+        self.verify_violations = Gauge(
+            "tollgate_verify_violations",
+            "Violations that the last verification found; 0 before the first.",
+            registry=self.registry,
+        )
+        self.verify_last_run: Gauge | None = None
+        # A series that begins at its first event hides that event from rate() and from alerts.
+        _begin_at_zero(self.associations, "outcome", ASSOCIATION_OUTCOMES)
+        _begin_at_zero(self.stores, "outcome", STORE_OUTCOMES)
+        _begin_at_zero(self.admitted, "charge", CHARGES)
+        _begin_at_zero(self.refusals, "reason", refusal_reasons)
+
+    def ledger_verified(self, *, violations: int, at_s: float) -> None:
+        """Note the result of a verification that ended at Unix time `at_s`."""
+        self.verify_violations.set(violations)
+        if self.verify_last_run is None:
+            # Absent until then: a zero would read as "verified in 1970".
+            self.verify_last_run = Gauge(
+                "tollgate_verify_last_run_timestamp_seconds",
+                "When the ledger was last verified.",
+                registry=self.registry,
+            )
+        self.verify_last_run.set(at_s)
+
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(name, text, [label], registry=self.registry)
+
+
+def _begin_at_zero(counter: Counter, label: str, values: tuple[str, ...]) -> None:
+    for value in values:
+        counter.labels(**{label: value})
