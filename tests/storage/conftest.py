@@ -1,0 +1,53 @@
+"""What the storage tests are given: a clock, and an empty ledger on each of the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quota.account import Account
+from quota.ports import Ledger
+from storage.ledger import SqlLedger
+from storage.memory import MemoryLedger
+from tests.storage.kit import HandClock, add_account, failed, open_sqlite, verified
+
+SMALL_PACKAGES = 12
+"""The tests credit packages of a few units, which nobody could buy: invariant 12 says so."""
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that is set by hand; it begins at noon UTC."""
+    return HandClock()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, clock: HandClock) -> Iterator[SqlLedger]:
+    """An empty ledger on a SQLite file."""
+    ledger = open_sqlite(tmp_path, clock)
+    yield ledger
+    ledger.database.dispose()
+
+
+@pytest.fixture
+def sound_sqlite(sqlite: SqlLedger) -> Iterator[SqlLedger]:
+    """An empty ledger on a SQLite file, whose invariants still hold when the test ends."""
+    yield sqlite
+    assert failed(verified(sqlite)) <= {SMALL_PACKAGES}
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request: pytest.FixtureRequest, clock: HandClock) -> Ledger:
+    """An empty ledger, once on each store: what holds for one holds for the other."""
+    if request.param == "memory":
+        return MemoryLedger(clock)
+    sound: Ledger = request.getfixturevalue("sound_sqlite")
+    return sound
+
+
+@pytest.fixture
+def account(ledger: Ledger) -> Account:
+    """An account that pays per examination and has bought nothing."""
+    return add_account(ledger)

@@ -1,0 +1,251 @@
+"""The verification: silent on a sound database, and each check fails where it should (§12).
+
+Every corruption is made consistent in all other respects, so that exactly one check can see it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from quota.ledger import GRACE
+from storage.ledger import SqlLedger
+from storage.verify import INVARIANTS, OBJECTS, SHOWN_MAX, verify
+from tests.quota.makers import DAY, HOUR
+from tests.storage.corruptions import CORRUPTIONS, Corruption, lone_examinations
+from tests.storage.hospital import Instance, Site, numbered
+from tests.storage.kit import (
+    DATABASE,
+    HandClock,
+    add_account,
+    credit,
+    dump,
+    failed,
+    open_sqlite,
+    pay,
+    place,
+    verified,
+)
+
+YEAR = 366 * DAY
+
+
+def live(folder: Path, clock: HandClock) -> Site:
+    """A hospital with a past: two packages side by side, a lapse, arrears paid off, and again."""
+    ledger = open_sqlite(folder, clock)
+    site = Site(ledger, add_account(ledger), folder / "archive")
+
+    def buy(number: str) -> None:
+        place(ledger, site.account, number, 1_000)
+        pay(ledger, number)
+        credit(ledger, number)
+
+    def send(name: str) -> None:
+        clock.at += HOUR
+        for instance in numbered(2, study=name):
+            site.send(instance)
+
+    buy("SO-1")
+    clock.at += DAY
+    buy("SO-2")
+    for n in range(3):
+        send(f"1.1.{n}")
+    clock.at += YEAR
+    for n in range(3):
+        send(f"1.2.{n}")
+    clock.at += HOUR
+    buy("SO-3")
+    clock.at += HOUR
+    site.send(Instance(sop="1.1.0.9.0", study="1.1.0", content=b"other"))
+    send("1.3.0")
+    clock.at += YEAR
+    for n in range(2):
+        send(f"1.4.{n}")
+    place(ledger, site.account, "SO-4", 1_000)
+    return site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """A copy of that hospital's data directory, to be spoilt."""
+
+    folder: Path
+    ledger: SqlLedger
+
+    @property
+    def archive_root(self) -> Path:
+        """Where the objects are."""
+        return self.folder / "archive"
+
+    def failing(self) -> set[int]:
+        """The numbers of the checks that fail, objects included."""
+        return failed(verified(self.ledger, archive_root=self.archive_root))
+
+    def corrupt(self, *statements: str) -> None:
+        """Change the database behind the ledger's back, its triggers and keys out of the way."""
+        with closing(sqlite3.connect(self.folder / DATABASE)) as connection:
+            for table in ("postings", "entries"):
+                for action in ("update", "delete"):
+                    connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{action}")
+            for statement in statements:
+                assert connection.execute(statement).rowcount > 0, f"nothing: {statement}"
+            connection.commit()
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a hospital with a past."""
+    folder = tmp_path_factory.mktemp("lived")
+    live(folder, HandClock()).ledger.database.dispose()
+    return folder
+
+
+@pytest.fixture
+def copy(lived: Path, tmp_path: Path, clock: HandClock) -> Iterator[Copy]:
+    """A copy of it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(lived, folder)
+    ledger = open_sqlite(folder, clock)
+    yield Copy(folder=folder, ledger=ledger)
+    ledger.database.dispose()
+
+
+def test_a_sound_database_passes_every_check(copy: Copy) -> None:
+    """The hospital's past holds lapses, arrears, an offset and a conflict; all of it is lawful."""
+    report = verified(copy.ledger, archive_root=copy.archive_root)
+
+    assert report.ok
+    assert report.violations == ()
+    assert {check.number for check in report.checks} == {*range(1, 15), 16, 23}
+    assert len({check.name for check in report.checks}) == len(report.checks)
+
+
+def test_what_is_due_and_not_booked_breaks_nothing(copy: Copy, clock: HandClock) -> None:
+    """9 and 23 are judged as of each meter's last T: a sweeper may be late."""
+    with copy.ledger.read() as view:
+        last_at = view.connection.execute(text("SELECT max(last_at) FROM meters")).scalar_one()
+    clock.at = last_at + 1
+    pay(copy.ledger, "SO-4")
+    credit(copy.ledger, "SO-4")
+
+    clock.at += 5 * YEAR
+
+    assert copy.failing() == set()
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
+def test_each_check_sees_what_only_it_can_see(copy: Copy, corruption: Corruption) -> None:
+    """Exactly the check that speaks of it fails, and no other hides behind it."""
+    copy.corrupt(*corruption.statements)
+
+    assert copy.failing() == {corruption.number}
+
+
+def test_no_check_goes_untried() -> None:
+    """A check that nobody has seen fail proves nothing: each number has its corruption."""
+    tried = {corruption.number for corruption in CORRUPTIONS} | {OBJECTS.number}
+
+    assert tried == {known.check.number for known in INVARIANTS} | {OBJECTS.number}
+
+
+def test_units_left_in_an_expired_package_are_seen(copy: Copy, clock: HandClock) -> None:
+    """23: as soon as a transaction on the meter came after the expiry."""
+    clock.at = 1_805_000_000_000_000
+    pay(copy.ledger, "SO-4")
+    credit(copy.ledger, "SO-4")
+
+    copy.corrupt(
+        "UPDATE packages SET expires_at = credited_at + 5 WHERE id = 4",
+        "UPDATE meters SET last_at = last_at + 10",
+    )
+
+    assert copy.failing() == {23}
+
+
+def test_a_cached_balance_that_is_off_is_seen_twice(copy: Copy) -> None:
+    """2 and 6 look at the same balance from two sides: the journal, and what became of it."""
+    copy.corrupt("UPDATE packages SET remaining = 1 WHERE id = 2")
+
+    assert copy.failing() == {2, 6, 23}
+
+
+@pytest.mark.parametrize("folder", ["objects", "quarantine"])
+@pytest.mark.parametrize("damage", ["gone", "shorter", "longer", "a folder"])
+def test_an_object_that_is_not_as_recorded_is_seen(copy: Copy, folder: str, damage: str) -> None:
+    """13: each row's object exists, is a file and has its size; set-aside ones as well."""
+    path = next((copy.archive_root / folder).rglob("*.dcm"))
+    match damage:
+        case "gone":
+            path.unlink()
+        case "shorter":
+            path.write_bytes(path.read_bytes()[:-1])
+        case "longer":
+            path.write_bytes(path.read_bytes() + b"\0")
+        case _:
+            path.unlink()
+            path.mkdir()
+
+    report = verified(copy.ledger, archive_root=copy.archive_root)
+
+    assert failed(report) == {13}
+    (violation,) = report.violations
+    assert violation.count == 1
+    assert violation.rows[0]["object_key"] == str(path.relative_to(copy.archive_root))
+
+
+def test_without_an_archive_objects_are_not_checked(copy: Copy) -> None:
+    """A check that did not run is not in the report: silence is no success."""
+    shutil.rmtree(copy.archive_root)
+
+    report = verified(copy.ledger, archive_root=None)
+
+    assert report.ok
+    assert OBJECTS not in report.checks
+
+
+def test_of_many_violations_all_are_counted_and_some_are_shown(copy: Copy) -> None:
+    """A broken table does not flood the operator: 20 rows and the count."""
+    copy.corrupt(lone_examinations(25))
+
+    (violation,) = verified(copy.ledger).violations
+
+    assert violation.count == 25
+    assert len(violation.rows) == SHOWN_MAX == 20
+    assert violation.rows[0]["charges"] == 0
+
+
+def test_a_violation_names_ids_and_amounts_only(copy: Copy) -> None:
+    """No patient data in a report, for it goes into logs: every column is on this list."""
+    allowed = {
+        *("account_id", "as_of", "balance", "better_package_id", "bytes", "charge_id", "charges"),
+        *("credits", "deadline", "examination_id", "instance_bytes", "instance_rows", "instances"),
+        *("journal", "line_no", "meter_id", "order_id", "order_line_id", "package_id", "packages"),
+        *("posting_id", "quantity", "remaining", "started_at", "total"),
+    }
+    with copy.ledger.read() as view:
+        for known in INVARIANTS:
+            parameters = {"grace": GRACE} if ":grace" in known.sql else {}
+            assert set(view.connection.execute(text(known.sql), parameters).keys()) <= allowed
+
+
+def test_verifying_reads_one_snapshot_and_writes_nothing(copy: Copy) -> None:
+    """What is corrupted while it runs is the next run's finding; nothing is repaired silently."""
+    before = dump(copy.ledger)
+    with copy.ledger.read() as view:
+        assert verify(view, archive_root=None).ok
+        copy.corrupt("UPDATE meters SET held = 1, voided = -1")
+        view.connection.exec_driver_sql("PRAGMA query_only = ON")
+        assert verify(view, archive_root=None).ok
+        view.connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+    assert copy.failing() == {2}
+    assert dump(copy.ledger) != before
+    copy.corrupt("UPDATE meters SET held = 0, voided = 0")
+    assert dump(copy.ledger) == before
