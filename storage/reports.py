@@ -193,7 +193,9 @@ def refusals(
 
 def counts(view: SqlView) -> tuple[int, int]:
     """How many examinations are receiving, and how many entries of the register are open."""
-    receiving = select(func.count()).where(t.examinations.c.completed_at.is_(None))
+    receiving = select(func.count()).where(
+        t.examinations.c.completed_at.is_(None), t.examinations.c.quiet_until > view.clock()
+    )
     refused = select(func.count()).where(t.refusals.c.resolved_at.is_(None))
     return (
         view.connection.execute(receiving).scalar_one(),
