@@ -1,4 +1,4 @@
-"""What the DICOM tests share: registered parties, a gate on port 0, real files, data sets."""
+"""What the DICOM tests share: registered parties, a gate on port 0, data sets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.util import find_spec
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import dcmread, read_preamble
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 from pynetdicom.ae import ApplicationEntity
@@ -51,62 +46,6 @@ DEVICE = Device(
 )
 ACCEPTED = Accepted(institution=INSTITUTION, device=DEVICE)
 REGISTRY = Registry(institutions=(INSTITUTION,), devices=(DEVICE,))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RealFile:
-    """A file of pydicom's collections: its data set as bytes, and how it is written."""
-
-    path: Path
-    transfer_syntax_uid: str
-    data_set: bytes
-
-
-@cache
-def real_files() -> tuple[RealFile, ...]:
-    """Every Part 10 file with a transfer syntax that pydicom and pydicom-data come with."""
-    return tuple(file for path in sorted(_paths()) if (file := _real_file(path)) is not None)
-
-
-@cache
-def real_file(name: str) -> RealFile:
-    """The file called `name`."""
-    file = _real_file(next(path for path in _paths() if path.name == name))
-    assert file is not None
-    return file
-
-
-def _paths() -> Iterator[Path]:
-    for package, folders in (
-        ("data_store", ("data",)),
-        ("pydicom", ("data/test_files", "data/charset_files")),
-    ):
-        spec = find_spec(package)
-        assert spec is not None
-        assert spec.submodule_search_locations is not None
-        for folder in folders:
-            yield from Path(next(iter(spec.submodule_search_locations)), folder).rglob("*.dcm")
-
-
-def _real_file(path: Path) -> RealFile | None:
-    raw = path.read_bytes()
-    stream = BytesIO(raw)
-    if read_preamble(stream, force=True) is None:
-        return None
-    transfer_syntax = dcmread(path, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
-    length = _meta_length(raw)
-    if transfer_syntax is None or length is None:
-        return None
-    return RealFile(
-        path=path, transfer_syntax_uid=str(transfer_syntax), data_set=raw[144 + length :]
-    )
-
-
-def _meta_length(raw: bytes) -> int | None:
-    """File Meta Information Group Length (0002,0000), which says where the data set begins."""
-    if raw[132:138] != b"\x02\0\0\0UL":
-        return None
-    return int.from_bytes(raw[140:144], "little")
 
 
 def encoded(data_set: Dataset, transfer_syntax_uid: str = EXPLICIT_LITTLE) -> bytes:
@@ -253,7 +192,23 @@ class Gate:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = WAIT_S
         for sop_class, syntaxes in contexts or ((CT_IMAGE_STORAGE, [EXPLICIT_LITTLE]),):
             entity.add_requested_context(sop_class, syntaxes)
-        return entity.associate("127.0.0.1", self.port, ae_title=called)
+        association = entity.associate("127.0.0.1", self.port, ae_title=called)
+        _leave_responses_alone(association)
+        return association
+
+
+def _leave_responses_alone(association: Association) -> None:
+    """Keep pynetdicom's requestor from losing responses on a busy machine.
+
+    Its own reactor looks for messages without blocking, and now and then takes the response that
+    `send_c_store` is waiting for.
+    """
+    get_msg = association.dimse.get_msg
+
+    def only_if_waiting(block: bool = False) -> Any:  # noqa: FBT001, FBT002 - pynetdicom's own
+        return get_msg(block=True) if block else (None, None)
+
+    association.dimse.get_msg = only_if_waiting  # type: ignore[method-assign]
 
 
 @contextmanager

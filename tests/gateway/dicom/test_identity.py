@@ -18,14 +18,12 @@ from gateway.dicom.encoding import DEFLATED_UID
 from gateway.dicom.header import Identity, identify
 from gateway.dicom.quiet import silence_libraries
 from gateway.dicom.structure import Malformed, Reason
+from tests.gateway.dicom.files import RealFile, real_file, real_files
 from tests.gateway.dicom.support import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    RealFile,
     ct_image,
     encoded,
-    real_file,
-    real_files,
 )
 
 UIDS = {

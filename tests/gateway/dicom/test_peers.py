@@ -19,16 +19,14 @@ from gateway.dicom.access import Registry
 from gateway.dicom.negotiation import accepted_contexts
 from gateway.dicom.status import Failure, answer_for
 from quota.admission import RefusalReason
+from tests.gateway.dicom.files import RealFile, real_file, real_files
 from tests.gateway.dicom.support import (
     DEVICE,
     INSTITUTION,
     WAIT_S,
     Gate,
-    RealFile,
     Recorder,
     open_gate,
-    real_file,
-    real_files,
 )
 from tests.peers import peer
 

@@ -25,15 +25,13 @@ from gateway.dicom.structure import (
     Walked,
 )
 from gateway.dicom.walker import walk
+from tests.gateway.dicom.files import RealFile, real_file, real_files
 from tests.gateway.dicom.support import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    RealFile,
     ct_image,
     encoded,
-    real_file,
-    real_files,
 )
 
 CPU_S_MAX = 2.0
