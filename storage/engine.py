@@ -50,12 +50,11 @@ class Database:
         Raises LedgerUnavailable.
         """
         with _unavailable(), locked(self._lock_path), self._writer.connect() as connection:
-            transaction = connection.begin()
+            connection.begin()
             try:
                 yield connection
             finally:
-                if transaction.is_active:
-                    transaction.rollback()
+                _leave(connection)
 
     def dispose(self) -> None:
         """Close every idle connection."""
@@ -90,6 +89,19 @@ def _unavailable() -> Iterator[None]:
         raise LedgerUnavailable(f"the database failed ({_root(error)})") from error
 
 
+def _leave(connection: Connection) -> None:
+    """Roll back what was not committed."""
+    transaction = connection.get_transaction()
+    if transaction is None:
+        return
+    if transaction.is_active:
+        transaction.rollback()
+    else:
+        # A COMMIT failed, and the driver may be inside the transaction still, with its lock on
+        # the database: the pool must not hand that connection out again.
+        connection.invalidate()
+
+
 def _root(error: BaseException) -> str:
     origin = getattr(error, "orig", None)
     return type(origin).__name__ if origin is not None else type(error).__name__
@@ -105,6 +117,8 @@ def _configure(dbapi_connection: Any, _record: object) -> None:
         mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # INSERT OR REPLACE deletes: let the journal's triggers see it.
+        cursor.execute("PRAGMA recursive_triggers = ON")
         level = cursor.execute("PRAGMA synchronous").fetchone()[0]
         check_durability(journal_mode=mode, synchronous=level)
     finally:

@@ -59,11 +59,14 @@ class LocalArchive:
         return size
 
     def discard(self, key: str) -> None:
-        """Remove an object that no row names, and the folders it leaves empty."""
+        """Remove an object that no row names, and the folders it leaves empty.
+
+        The first folder of the key stays: all keys share it, and others are being put there.
+        """
         target = self.root / key
         target.unlink(missing_ok=True)
         with suppress(OSError):
-            for folder in list(target.relative_to(self.root).parents)[:-1]:
+            for folder in list(target.relative_to(self.root).parents)[:-2]:
                 (self.root / folder).rmdir()
                 self._synced.discard(self.root / folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, func, select, update
 
 from quota.admission import RefusalReason
 from quota.time import Instant
@@ -44,7 +44,12 @@ _NOTE_STORED = (
 
 
 def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
-    """Write a batch of refusals into the register."""
+    """Write a batch of refusals into the register.
+
+    A batch is written late: an entry whose instances have all been stored by now closes at once,
+    but only after the whole batch, so that the order within it makes no difference.
+    """
+    touched: set[int] = set()
     for refused in batch:
         refusal_id, listed = _open_entry(work, refused)
         counted, missing = _list_instance(work, refused, refusal_id, listed)
@@ -58,7 +63,9 @@ def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
                 last_at=refused.at,
             )
         )
-        _resolve_if_whole(work, refusal_id, at=refused.at)
+        touched.add(refusal_id)
+    for refusal_id in touched:
+        _resolve_if_whole(work, refusal_id, at=_last_stored(work, refusal_id))
 
 
 def note_stored(work: SqlWork, incoming: Incoming, *, at: Instant) -> None:
@@ -109,7 +116,7 @@ def _list_instance(
     if listed >= LISTED_MAX:
         return 1, 0
     incoming = refused.incoming
-    # A batch is written late: the instance may have been sent again and stored by now.
+    # The instance may have been sent again and stored by now.
     stored = work.connection.execute(
         select(t.instances.c.filed_at).where(
             t.instances.c.institution_id == incoming.institution_id,
@@ -128,7 +135,15 @@ def _list_instance(
     return int(added), int(added and stored is None)
 
 
-def _resolve_if_whole(work: SqlWork, refusal_id: int, *, at: Instant) -> None:
+def _last_stored(work: SqlWork, refusal_id: int) -> Instant | None:
+    statement = select(func.max(t.refused_instances.c.stored_at)).where(
+        t.refused_instances.c.refusal_id == refusal_id
+    )
+    last: Instant | None = work.connection.execute(statement).scalar_one()
+    return last
+
+
+def _resolve_if_whole(work: SqlWork, refusal_id: int, *, at: Instant | None) -> None:
     work.connection.execute(
         update(t.refusals)
         .where(t.refusals.c.id == refusal_id)

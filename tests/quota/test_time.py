@@ -56,6 +56,8 @@ def local(zone: str, text: str) -> Instant:
         ("Asia/Beirut", "2022-03-27", "2022-03-26 22:00"),
         ("Africa/Cairo", "2024-04-26", "2024-04-25 22:00"),
         ("America/Havana", "2024-03-10", "2024-03-10 05:00"),
+        # a gap from 23:30 to 00:30: the day begins in the middle of it
+        ("America/Toronto", "1919-03-31", "1919-03-31 04:30"),
         # folds: the hour before midnight comes twice, midnight once
         ("America/Sao_Paulo", "2018-02-18", "2018-02-18 03:00"),
         ("Asia/Beirut", "2022-10-30", "2022-10-29 22:00"),
@@ -154,18 +156,17 @@ def test_the_date_of_purchase_is_the_one_of_the_accounts_zone() -> None:
 
 
 @given(
-    bought=st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2040, 1, 1)),  # noqa: DTZ001  # Hypothesis adds the zone
+    moment=st.integers(utc("1990-01-01"), utc("2040-01-01")),
     name=st.sampled_from(ODD_ZONES),
 )
-def test_a_package_lasts_through_its_whole_anniversary(bought: datetime, name: str) -> None:
+def test_a_package_lasts_through_its_whole_anniversary(moment: Instant, name: str) -> None:
     """Any instant of the anniversary is inside the validity, none of the day after is."""
     zone = ZoneInfo(name)
-    purchase = to_instant(bought.replace(tzinfo=UTC))
-    day = to_datetime(purchase).astimezone(zone).date()
+    day = to_datetime(moment).astimezone(zone).date()
     assume((day.month, day.day) != (2, 29))
     anniversary = day.replace(year=day.year + 1)
 
-    expiry = one_year_expiry(purchase, zone)
+    expiry = one_year_expiry(moment, zone)
 
     assert to_datetime(expiry - 1).astimezone(zone).date() <= anniversary
     assert to_datetime(expiry).astimezone(zone).date() > anniversary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from quota.account import Account
 from quota.ports import Ledger
 from storage.ledger import SqlLedger
 from storage.memory import MemoryLedger
+from tests.storage.hospital import Site
 from tests.storage.kit import HandClock, add_account, failed, open_sqlite, verified
+from tests.storage.past import Copy, live
 
 SMALL_PACKAGES = 12
 """The tests credit packages of a few units, which nobody could buy: invariant 12 says so."""
@@ -51,3 +54,27 @@ def ledger(request: pytest.FixtureRequest, clock: HandClock) -> Ledger:
 def account(ledger: Ledger) -> Account:
     """An account that pays per examination and has bought nothing."""
     return add_account(ledger)
+
+
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a hospital with a past."""
+    folder = tmp_path_factory.mktemp("lived")
+    live(folder, HandClock()).ledger.database.dispose()
+    return folder
+
+
+@pytest.fixture
+def copy(lived: Path, tmp_path: Path, clock: HandClock) -> Iterator[Copy]:
+    """A copy of it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(lived, folder)
+    ledger = open_sqlite(folder, clock)
+    yield Copy(folder=folder, ledger=ledger)
+    ledger.database.dispose()
+
+
+@pytest.fixture
+def site(sound_sqlite: SqlLedger, tmp_path: Path) -> Site:
+    """A hospital with one device and an account that has bought nothing."""
+    return Site(sound_sqlite, add_account(sound_sqlite), tmp_path / "archive")

@@ -86,15 +86,24 @@ def test_a_package_that_comes_after_its_expiry_lapses_at_once(
 def test_accounts_do_not_touch_each_other(
     ledger: Ledger, account: Account, clock: HandClock
 ) -> None:
-    """STATE-5: one suspended account leaves its neighbour's uploads alone."""
+    """STATE-5: one account's suspension, or its top-up, is not its neighbour's."""
     other = add_account(ledger, "South")
-    top_up(ledger, other, "SO-9", 20)
+    top_up(ledger, other, "SO-9", 1)
     episode = in_arrears(ledger, account, clock)
+    for name in ("other-1", "other-2", "other-3"):
+        admit(ledger, other, name)
     clock.at = episode.deadline
+    theirs = reading(ledger, other).meter.episode
 
     assert isinstance(admit(ledger, account, "new"), Refused)
-    assert isinstance(admit(ledger, other, "new-other"), Admitted)
-    assert reading(ledger, other).meter.available == 19
+    top_up(ledger, account, "SO-1", 20)
+
+    found = reading(ledger, other)
+    assert theirs is not None
+    assert (found.meter.owed, found.meter.episode) == (2, theirs)
+    with ledger.read() as view:
+        charges = [view.charge(name) for name in ("other-1", "other-2", "other-3")]
+    assert [charge.state for charge in charges if charge] == ["funded", "owed", "owed"]
 
 
 def test_an_account_by_capacity_has_no_quota_yet(ledger: Ledger) -> None:
