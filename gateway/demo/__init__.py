@@ -42,18 +42,24 @@ def run(*, plain: bool) -> int:
     stopping = Stopping()
     teller: Teller = PlainTeller() if plain or not can_draw() else LiveTeller()
     with _signals_noted(stopping), _errors_kept() as errors:
-        try:
-            _tell(teller, stopping)
-        except Unmet as unmet:
-            teller.fail(str(unmet))
-            return _FAILED
-        except Stopped as stopped:
-            teller.fail(f"{stopped}; nothing is left behind")
-            return _SIGNALLED + stopped.signal_number
-        if logged := errors.getvalue():
-            teller.fail("the gateway logged errors")
+        status = _status(teller, stopping)
+        if (logged := errors.getvalue()) and status in {0, _FAILED}:
+            teller.fail("errors were logged, see standard error")
             sys.stderr.write(logged)
-            return _FAILED
+            status = _FAILED
+    return status
+
+
+def _status(teller: Teller, stopping: Stopping) -> int:
+    try:
+        _tell(teller, stopping)
+    except Unmet as unmet:
+        teller.fail(str(unmet))
+        return _FAILED
+    except Stopped as stopped:
+        # What devices and gateway say while they are being cut off is no news.
+        teller.fail(f"{stopped}; nothing is left behind")
+        return _SIGNALLED + stopped.signal_number
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 
 class DemoError(Exception):
     """The demo did not come to its end."""
@@ -15,5 +17,5 @@ class Stopped(DemoError):
     """Somebody asked the demo to end."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by signal {signal_number}")
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
         self.signal_number = signal_number

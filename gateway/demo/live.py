@@ -125,6 +125,8 @@ def _account(snapshot: Snapshot, width: int) -> Panel:
         (f" {reading.status.value.upper()} ", f"reverse {badge.style}"),
         "  ",
         picture.meaning(reading, zone),
+        no_wrap=True,
+        overflow="ellipsis",
     )
     # To the second, so that the clock is seen to run: the story is about 24 hours.
     second = reading.at // MICROSECONDS_PER_SECOND * MICROSECONDS_PER_SECOND

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.ae import ApplicationEntity
@@ -156,6 +157,7 @@ class Modality:
         association = entity.associate("127.0.0.1", self._port, ae_title="TOLLGATE")
         if not association.is_established:
             raise Unmet("the association was not accepted")
+        _keep_responses(association)
         try:
             yield association
         finally:
@@ -163,3 +165,17 @@ class Modality:
                 association.abort()
             elif association.is_established:
                 association.release()
+
+
+def _keep_responses(association: Association) -> None:
+    """Give a response back that pynetdicom's own loop took from whoever waits for it.
+
+    `send_c_store` pauses that loop, and believes it paused a moment too early: on a busy machine
+    one response in some thousands is taken, dropped, and then waited for in vain. A requestor of
+    Storage alone gets nothing but responses, so all that comes belongs to `send_c_store`.
+    """
+
+    def give_back(msg: Any, context_id: int) -> None:
+        association.dimse.msg_queue.put((context_id, msg))
+
+    association._serve_request = give_back  # type: ignore[method-assign]  # noqa: SLF001 - as said

@@ -18,11 +18,15 @@ from gateway.supervisor import Gateway
 from quota.standing import Status
 from quota.time import Instant, to_datetime
 
-_ASSOCIATIONS_PER_DEVICE = 2
-_WAIT_MAX_S = 60.0
+_SENDING_MAX_S = 600.0
+"""Only against waiting for ever: how fast this machine is, is not the story's affair."""
+_CREDITING_MAX_S = 20.0
+_REGISTERING_MAX_S = 20.0
 _PAUSES_UNTIL_S = 40.0
 """On a slow machine time goes into sending: the whole is to stay under a minute."""
-_DEVICES = (("CT1", CT), ("MR1", MR), ("FUNDUS1", FUNDUS))
+# AE title, kind, associations at once: beyond four in all the threads of one Python process get
+# into one another's way.
+_DEVICES = (("CT1", CT, 1), ("MR1", MR, 2), ("FUNDUS1", FUNDUS, 1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +85,11 @@ class Stage:
                 kind=kind,
                 ae_title=ae_title,
                 port=gateway.dicom_port,
-                associations_max=_ASSOCIATIONS_PER_DEVICE,
+                associations_max=associations,
                 study_date=today,
                 stopping=self._stopping.event,
             )
-            for ae_title, kind in _DEVICES
+            for ae_title, kind, associations in _DEVICES
         )
         self._hospital.register(self.devices)
 
@@ -111,7 +115,7 @@ class Stage:
         """The account and the register as they are."""
         return self.hospital.look()
 
-    def wait(self, until: Callable[[], bool], *, what: str, at_most_s: float = _WAIT_MAX_S) -> None:
+    def wait(self, until: Callable[[], bool], *, what: str, at_most_s: float) -> None:
         """Wait, drawing. Raises Unmet when it takes too long, and Stopped."""
         deadline_s = time.monotonic() + at_most_s
         while not until():
@@ -160,7 +164,9 @@ class Stage:
         for device in self.devices:
             device.begin([item for item in work if item[0].kind is device.kind])
         self.wait(
-            lambda: not any(device.sending for device in self.devices), what="sending all of it"
+            lambda: not any(device.sending for device in self.devices),
+            what="sending all of it",
+            at_most_s=_SENDING_MAX_S,
         )
         self.sending_s += time.monotonic() - began_s
         batches = [device.finish() for device in self.devices]
@@ -175,7 +181,9 @@ class Stage:
         began_s = time.monotonic()
         self.hospital.buy(number, exams=exams)
         self.wait(
-            lambda: self.hospital.is_credited(number), what="crediting the order", at_most_s=10
+            lambda: self.hospital.is_credited(number),
+            what="crediting the order",
+            at_most_s=_CREDITING_MAX_S,
         )
         return time.monotonic() - began_s
 
@@ -202,7 +210,7 @@ class Stage:
         self.wait(
             lambda: found() == wanted,
             what=f"the register of refusals with {wanted} open, listed and missing",
-            at_most_s=10,
+            at_most_s=_REGISTERING_MAX_S,
         )
 
 

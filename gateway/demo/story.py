@@ -22,9 +22,9 @@ from quota.time import MICROSECONDS_PER_SECOND
 Step: TypeAlias = tuple[str, Callable[[], str]]
 
 _PACKAGE = UNITS_PER_EXAM_LINE
-_UNTIL_LOW = {"CT1": 269, "MR1": 450, "FUNDUS1": 180}
-_UNTIL_EMPTY = {"CT1": 30, "MR1": 50, "FUNDUS1": 20}
-_INTO_ARREARS = {"CT1": 8, "MR1": 10, "FUNDUS1": 6}
+_UNTIL_LOW = {"CT1": 134, "MR1": 630, "FUNDUS1": 135}
+_UNTIL_EMPTY = {"CT1": 15, "MR1": 70, "FUNDUS1": 15}
+_INTO_ARREARS = {"CT1": 4, "MR1": 16, "FUNDUS1": 4}
 _LAST_MINUTE = {"MR1": 1}
 _IN_SUSPENSION = {"CT1": 4, "MR1": 5, "FUNDUS1": 3}
 _MINUTE = 60 * MICROSECONDS_PER_SECOND
@@ -121,7 +121,7 @@ class Story:
     def _send_until_empty(self) -> str:
         self._send_new(_UNTIL_EMPTY)
         self._stage.expect_account(Status.EMPTY, available=0, used=_PACKAGE, owed=0)
-        return "Nothing is left and nothing is owed: the account is EMPTY, the 24 hours wait."
+        return "Nothing is left and nothing is owed: the account is EMPTY, and uploads go on."
 
     def _go_into_arrears(self) -> str:
         self._send_new(_INTO_ARREARS)
@@ -201,7 +201,7 @@ class Story:
         expect("the instances on record", sum(row.instances for row in rows), stored)
         return (
             f"All {len(report.checks)} checks hold: {units.count(len(rows))} examinations, "
-            f"{units.count(stored)} instances, each acknowledged once and there."
+            f"{units.count(stored)} instances, and whatever was acknowledged is there."
         )
 
     # -- what the steps share ----------------------------------------------------------------------

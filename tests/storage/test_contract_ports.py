@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +13,7 @@ from quota.account import CAPACITY, EXAM, Account, Plan
 from quota.errors import UnknownAccount, UnknownOrder
 from quota.ports import Ledger, Work
 from quota.service import Admitted
+from storage.ledger import SqlLedger
 from tests.quota.makers import DAY, NOON, an_order
 from tests.storage.kit import (
     HandClock,
@@ -261,16 +264,26 @@ def test_orders_wait_for_crediting_in_the_order_of_payment(
         assert list(view.orders_to_credit()) == ["SO-3", "SO-1"]
 
 
+@pytest.fixture
+def nervous() -> Iterator[None]:
+    """Threads take turns after every few instructions, so that a missing lock shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 @pytest.mark.slow
-def test_writers_of_one_process_queue(ledger: Ledger, account: Account) -> None:
+def test_writers_of_one_process_queue(ledger: Ledger, account: Account, nervous: None) -> None:
     """§13: threads at once across zero; each unit is used once and every T is its own."""
     top_up(ledger, account, "SO-1", 10)
+    each = 20 if isinstance(ledger, SqlLedger) else 200
     barrier = threading.Barrier(4)
     admitted: list[Admitted] = []
 
     def send(worker: int) -> None:
         barrier.wait(10)
-        for n in range(5):
+        for n in range(each):
             admission = admit(ledger, account, f"exam-{worker}-{n}")
             assert isinstance(admission, Admitted)
             admitted.append(admission)
@@ -281,6 +294,6 @@ def test_writers_of_one_process_queue(ledger: Ledger, account: Account) -> None:
     for thread in threads:
         thread.join(30)
 
-    assert len({admission.admitted_at for admission in admitted}) == 20
+    assert len({admission.admitted_at for admission in admitted}) == 4 * each
     meter = reading(ledger, account).meter
-    assert (meter.available, meter.owed, meter.consumed) == (0, 10, 20)
+    assert (meter.available, meter.owed, meter.consumed) == (0, 4 * each - 10, 4 * each)

@@ -9,7 +9,7 @@ from quota.order import Rejected
 from quota.ports import Ledger
 from quota.service import Admitted, materialise
 from quota.standing import Status
-from tests.quota.makers import DAY, NOON
+from tests.quota.makers import DAY, HOUR, NOON
 from tests.quota.test_time import utc
 from tests.storage.kit import (
     HandClock,
@@ -89,9 +89,10 @@ def test_accounts_do_not_touch_each_other(
     """STATE-5: one account's suspension, or its top-up, is not its neighbour's."""
     other = add_account(ledger, "South")
     top_up(ledger, other, "SO-9", 1)
-    episode = in_arrears(ledger, account, clock)
     for name in ("other-1", "other-2", "other-3"):
         admit(ledger, other, name)
+    clock.at += HOUR
+    episode = in_arrears(ledger, account, clock)
     clock.at = episode.deadline
     theirs = reading(ledger, other).meter.episode
 

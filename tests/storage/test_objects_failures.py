@@ -62,8 +62,11 @@ def test_a_full_disk_refuses_and_recovers(small_disk: Path) -> None:
 
 @pytest.mark.slow
 def test_an_object_beyond_the_file_size_limit_is_refused(tmp_path: Path) -> None:
-    """EFBIG is answered like a full disk: this object never fits, the next one may."""
-    words = put_in_a_process(tmp_path, MIB, 3 * MIB, MIB, file_size_max=2 * MIB)
+    """EFBIG is answered like a full disk: this object never fits, the next one may.
+
+    The last write is cut short first and fails only then: half a write is no object.
+    """
+    words = put_in_a_process(tmp_path, MIB, 2 * MIB + 4_096, MIB, file_size_max=2 * MIB + 100)
 
     assert words == ["stored", "ArchiveFull", "stored"]
     assert files(tmp_path) == ["objects/e0/0/0.dcm", "objects/e2/0/2.dcm"]
