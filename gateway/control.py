@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from pathlib import Path
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.bootstrap import KEEPER_LOCK, try_lock
+from gateway.bootstrap import KEEPER_LOCK
 from gateway.keeper import INTERVAL_S, Keeper
+from storage.engine import Database
+from storage.errors import StorageError
 
 _STOP_S = 5.0
 
@@ -53,9 +55,12 @@ class HttpServer:
 class KeeperThread:
     """Runs the keeper while this process holds the keeper's lock, and waits for it otherwise."""
 
-    def __init__(self, keeper: Keeper, *, data_dir: Path) -> None:
+    def __init__(
+        self, keeper: Keeper, database: Database, *, failed: Callable[[Exception], None]
+    ) -> None:
         self._keeper = keeper
-        self._lock = data_dir / KEEPER_LOCK
+        self._database = database
+        self._failed = failed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -71,7 +76,11 @@ class KeeperThread:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with try_lock(self._lock) as held:
-                if held:
-                    self._keeper.run()
+            try:
+                with self._database.try_lock(KEEPER_LOCK) as held:
+                    if held:
+                        self._keeper.run()
+            except StorageError as error:
+                # The lock ended with its connection; whoever keeps now does so once per key.
+                self._failed(error)
             self._stop.wait(INTERVAL_S)

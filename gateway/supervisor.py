@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from config import Settings
-from gateway.bootstrap import ARCHIVE, GATEWAY_LOCK, open_ledger, system_clock, try_lock
+from gateway.bootstrap import ARCHIVE, GATEWAY_LOCK, open_ledger
 from gateway.control import HttpServer, KeeperThread
 from gateway.dicom.scp import DrainReport
 from gateway.keeper import Keeper
@@ -24,6 +24,7 @@ from gateway.worker import Worker
 from quota.admission import RefusalReason
 from quota.time import Clock
 from storage.errors import StorageError
+from storage.sqlite import try_lock_file
 
 _WATCH_S = 0.5
 
@@ -33,15 +34,15 @@ class GatewayError(StorageError):
 
 
 class Gateway:
-    """All sides of one gateway. `clock` is the ledger's; only the demo passes another one."""
+    """All sides of one gateway. `clock` replaces the ledger's; only the demo passes one."""
 
-    def __init__(self, settings: Settings, *, clock: Clock = system_clock) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._settings = settings
         self._held = ExitStack()
         self.dicom_port = 0
         self.http_port = 0
         self.ledger = open_ledger(settings, clock=clock)
-        if not self._held.enter_context(try_lock(settings.data_dir / GATEWAY_LOCK)):
+        if not self._held.enter_context(try_lock_file(settings.data_dir / GATEWAY_LOCK)):
             raise GatewayError(
                 f"another gateway is running on {settings.data_dir}; "
                 "stop it, or set TOLLGATE_DATA_DIR to another directory"
@@ -52,7 +53,7 @@ class Gateway:
         self.worker = Worker(settings, self.ledger, self.events)
         self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
         keeper = Keeper(self.ledger, self.events, archive_root=settings.data_dir / ARCHIVE)
-        self._keeper = KeeperThread(keeper, data_dir=settings.data_dir)
+        self._keeper = KeeperThread(keeper, self.ledger.database, failed=self.events.keeper_failed)
         self._http: HttpServer | None = None
 
     def start(self) -> None:

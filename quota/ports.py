@@ -101,12 +101,12 @@ class Work(View, Protocol):
         """Persist what a book decided: the journal, and the meter as it now stands."""
         ...
 
-    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order:
-        """Insert an order and its lines."""
+    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order | None:
+        """Insert an order and its lines; None where the number has been taken meanwhile."""
         ...
 
     def mark_paid(self, number: str, *, paid_at: Instant) -> None:
-        """Note the payment."""
+        """Note the payment, unless one is noted."""
         ...
 
     def mark_credited(self, number: str, *, credited_at: Instant) -> None:

@@ -80,16 +80,22 @@ def preview(view: View, account: Account) -> Refused | None:
 
 def place(work: Work, request: OrderRequest) -> Order | Rejected:
     """Place an order, once per number: the same content again returns the first (ORD-2, §9)."""
-    known = work.order(request.number)
-    if known is not None:
-        if known.fingerprint == request.fingerprint:
-            return known
-        return Rejected(
-            rule="ORD-2",
-            message=f"order number {request.number} is taken by an order with another content",
-        )
-    account = work.account(request.account_id)
-    return order.check(request, account) or work.add_order(request, placed_at=work.clock())
+    if (known := work.order(request.number)) is not None:
+        return _same_or_conflict(known, request)
+    if rejected := order.check(request, work.account(request.account_id)):
+        return rejected
+    if (placed := work.add_order(request, placed_at=work.clock())) is not None:
+        return placed
+    return _same_or_conflict(_order(work, request.number), request)
+
+
+def _same_or_conflict(known: Order, request: OrderRequest) -> Order | Rejected:
+    if known.fingerprint == request.fingerprint:
+        return known
+    return Rejected(
+        rule="ORD-2",
+        message=f"order number {request.number} is taken by an order with another content",
+    )
 
 
 def pay(work: Work, number: str) -> Order:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, case, insert, update
+from sqlalchemy import bindparam, case, insert, select, update
 
 from quota import service
 from quota.admission import Refused
@@ -76,7 +76,6 @@ _GROW = (
     )
     .returning(t.examinations.c.admitted_at, t.examinations.c.patient_id_raw)
 )
-_ADD_INSTANCE = insert(t.instances)
 
 
 def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
@@ -92,8 +91,8 @@ def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
         case Known(examination_id=known):
             if arrival.quarantined or known != arrival.examination_id:
                 return Overtaken()
-            _add_instance(work, arrival, at=work.clock(), quiet_period=quiet_period)
-            return _filed(arrival, None)
+            at = work.clock()
+            return _add_instance(work, arrival, at=at, quiet_period=quiet_period, admission=None)
         case New():
             return _admit(work, arrival, quiet_period=quiet_period)
 
@@ -105,15 +104,23 @@ def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Ref
     admission = service.admit(work, account, arrival.examination_id)
     if isinstance(admission, Refused):
         return admission
-    at = admission.admitted_at
+    if not _add_examination(work, arrival, account_id=account.id, at=admission.admitted_at):
+        return Overtaken()
+    return _add_instance(
+        work, arrival, at=admission.admitted_at, quiet_period=quiet_period, admission=admission
+    )
+
+
+def _add_examination(work: SqlWork, arrival: Arrival, *, account_id: int, at: Instant) -> bool:
+    """Insert the examination; False where another transaction admitted it while we waited."""
     incoming = arrival.incoming
     description = incoming.description
-    work.connection.execute(
-        insert(t.examinations),
+    return work.insert_missing(
+        t.examinations,
         {
             "id": arrival.examination_id,
             "institution_id": incoming.institution_id,
-            "account_id": account.id,
+            "account_id": account_id,
             "device_id": incoming.device_id,
             "key": incoming.examination_key,
             "study_instance_uid": incoming.study_instance_uid,
@@ -128,20 +135,19 @@ def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Ref
             "quiet_until": at,
         },
     )
-    _add_instance(work, arrival, at=at, quiet_period=quiet_period)
-    return _filed(arrival, admission)
 
 
-def _filed(arrival: Arrival, admission: Admitted | None) -> Filed:
-    return Filed(
-        examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission
-    )
-
-
-def _add_instance(work: SqlWork, arrival: Arrival, *, at: Instant, quiet_period: int) -> None:
+def _add_instance(
+    work: SqlWork,
+    arrival: Arrival,
+    *,
+    at: Instant,
+    quiet_period: int,
+    admission: Admitted | None,
+) -> Filed | Overtaken:
     incoming = arrival.incoming
-    work.connection.execute(
-        _ADD_INSTANCE,
+    added = work.insert_missing(
+        t.instances,
         {
             "institution_id": incoming.institution_id,
             "sop_instance_uid": incoming.sop_instance_uid,
@@ -157,14 +163,8 @@ def _add_instance(work: SqlWork, arrival: Arrival, *, at: Instant, quiet_period:
             "filed_at": at,
         },
     )
-    work.insert_missing(
-        t.examination_studies,
-        {
-            "institution_id": incoming.institution_id,
-            "study_instance_uid": incoming.study_instance_uid,
-            "examination_id": arrival.examination_id,
-        },
-    )
+    if not (added and _claim_study(work, arrival)):
+        return Overtaken()
     grown = work.connection.execute(
         _GROW,
         {
@@ -178,6 +178,23 @@ def _add_instance(work: SqlWork, arrival: Arrival, *, at: Instant, quiet_period:
     if grown.patient_id_raw != incoming.patient_id_raw:
         _note(work, arrival.examination_id, "other_patient", at=at)
     refusals.note_stored(work, incoming, at=at)
+    return Filed(
+        examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission
+    )
+
+
+def _claim_study(work: SqlWork, arrival: Arrival) -> bool:
+    """KEY-1: a Study Instance UID is one examination's for ever; whether it is this one's."""
+    key = {
+        "institution_id": arrival.incoming.institution_id,
+        "study_instance_uid": arrival.incoming.study_instance_uid,
+    }
+    if work.insert_missing(
+        t.examination_studies, {**key, "examination_id": arrival.examination_id}
+    ):
+        return True
+    owner = select(t.examination_studies.c.examination_id).filter_by(**key)
+    return bool(work.connection.execute(owner).scalar_one() == arrival.examination_id)
 
 
 def _note(work: SqlWork, examination_id: str, kind: str, *, at: Instant) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+
+from sqlalchemy import Connection
 
 from quota.time import Clock
 from storage.engine import Database
@@ -12,20 +15,23 @@ from storage.work import SqlWork
 
 
 class SqlLedger:
-    """`quota.ports.Ledger` on SQL. `clock` is the ledger's clock, read after the locks (TIME-1)."""
+    """`quota.ports.Ledger` on SQL. Its clock is the database's, unless one is given (TIME-1)."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self.database = database
-        self.clock = clock
+        self._clock = clock
 
     @contextmanager
     def read(self) -> Iterator[SqlView]:
         """Open a snapshot. Raises LedgerUnavailable."""
         with self.database.read() as connection:
-            yield SqlView(connection, self.clock)
+            yield SqlView(connection, self._clock_on(connection))
 
     @contextmanager
     def begin(self) -> Iterator[SqlWork]:
         """Begin a transaction; it rolls back unless committed. Raises LedgerUnavailable."""
         with self.database.write() as connection:
-            yield SqlWork(connection, self.clock)
+            yield SqlWork(connection, self._clock_on(connection))
+
+    def _clock_on(self, connection: Connection) -> Clock:
+        return self._clock or partial(self.database.clock, connection)

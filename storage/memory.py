@@ -266,9 +266,10 @@ class MemoryWork(MemoryView):
             self._state.charges[examination_id] = replace(charged, package_id=settled.package_id)
         del owed[: settled.count]
 
-    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order:
-        """Insert an order and its lines."""
-        assert request.number not in self._state.orders, "an order's number is unique"
+    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order | None:
+        """Insert an order and its lines; None where the number has been taken meanwhile."""
+        if request.number in self._state.orders:
+            return None
         first_id = self._state.lines + 1
         self._state.lines += len(request.lines)
         order = Order(
@@ -292,8 +293,10 @@ class MemoryWork(MemoryView):
         return order
 
     def mark_paid(self, number: str, *, paid_at: Instant) -> None:
-        """Note the payment."""
-        self._state.orders[number] = replace(self._state.orders[number], paid_at=paid_at)
+        """Note the payment, unless one is noted."""
+        order = self._state.orders[number]
+        if order.paid_at is None:
+            self._state.orders[number] = replace(order, paid_at=paid_at)
 
     def mark_credited(self, number: str, *, credited_at: Instant) -> None:
         """Note that every line became a package."""

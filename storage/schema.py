@@ -24,6 +24,7 @@ def migrate(database: Database) -> None:
         if _revision(connection) == HEAD:
             return
     with database.write() as connection:
+        database.lock_schema(connection)
         _upgrade(connection)
 
 

@@ -105,7 +105,9 @@ class SqlWork(SqlView):
     def insert_missing(self, table: t.Table, values: dict[str, object]) -> bool:
         """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
         statement = self._dialect.insert(table).values(values).on_conflict_do_nothing()
-        return self.connection.execute(statement).rowcount == 1
+        # Not `rowcount`: psycopg's is not kept for an INSERT.
+        added = statement.returning(*table.primary_key.columns)
+        return self.connection.execute(added).one_or_none() is not None
 
     def lock_meter(self, account_id: int, name: str) -> Meter:
         """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
@@ -266,18 +268,17 @@ class SqlWork(SqlView):
             .values(closed_at=closed_at)
         )
 
-    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order:
-        """Insert an order and its lines."""
-        order_id = self.connection.execute(
-            insert(t.orders)
-            .values(
-                number=request.number,
-                account_id=request.account_id,
-                fingerprint=request.fingerprint,
-                placed_at=placed_at,
-            )
-            .returning(t.orders.c.id)
-        ).scalar_one()
+    def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order | None:
+        """Insert an order and its lines; None where the number has been taken meanwhile."""
+        values: dict[str, object] = {
+            "number": request.number,
+            "account_id": request.account_id,
+            "fingerprint": request.fingerprint,
+            "placed_at": placed_at,
+        }
+        order_id = self.insert_new(t.orders, values)
+        if order_id is None:
+            return None
         for line_no, line in enumerate(request.lines):
             self.connection.execute(
                 insert(t.order_lines).values(
@@ -288,14 +289,14 @@ class SqlWork(SqlView):
                     storage_years=line.storage_years,
                 )
             )
-        placed = self.order(request.number)
-        assert placed is not None
-        return placed
+        return self.order(request.number)
 
     def mark_paid(self, number: str, *, paid_at: Instant) -> None:
-        """Note the payment."""
+        """Note the payment, unless one is noted."""
         self.connection.execute(
-            update(t.orders).where(t.orders.c.number == number).values(paid_at=paid_at)
+            update(t.orders)
+            .where(t.orders.c.number == number, t.orders.c.paid_at.is_(None))
+            .values(paid_at=paid_at)
         )
 
     def mark_credited(self, number: str, *, credited_at: Instant) -> None:

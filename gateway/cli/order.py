@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,7 +114,6 @@ def pay(
     What is owed is paid off first, and stopped uploads resume by themselves.
     The year of validity counts from the payment. Paying twice changes nothing.
     """
-    from gateway.bootstrap import KEEPER_LOCK
     from quota import service
 
     with session.opened(context) as ledger:
@@ -123,9 +121,8 @@ def pay(
             lookup.order(work, number)
             service.pay(work, number)
             work.commit()
-        lock_path = session.settings(context).data_dir / KEEPER_LOCK
         with output.console(stderr=True).status("waiting for the credit"):
-            order = await_credit(ledger, lock_path, number, wait_s=wait)
+            order = await_credit(ledger, number, wait_s=wait)
         with ledger.read() as view:
             account = view.account(order.account_id)
             available = documents.readings(view, account)[account.plan.enforced_meter].meter
@@ -144,19 +141,19 @@ def pay(
         )
 
 
-def await_credit(ledger: SqlLedger, lock_path: Path, number: str, *, wait_s: float) -> Order:
+def await_credit(ledger: SqlLedger, number: str, *, wait_s: float) -> Order:
     """Wait up to `wait_s` until the keeper has credited the order; be the keeper if nobody is.
 
     Returns the order as it then is. Trying for the lock again in each turn covers a gateway that
     ends meanwhile, and another `order pay` that began before this order was paid.
     """
-    from gateway.bootstrap import try_lock
+    from gateway.bootstrap import KEEPER_LOCK
     from gateway.keeper import credit_paid_orders
 
     pause = threading.Event()
     turns_left = int(wait_s / _POLL_INTERVAL_S)
     while True:
-        with try_lock(lock_path) as alone:
+        with ledger.database.try_lock(KEEPER_LOCK) as alone:
             if alone:
                 credit_paid_orders(ledger, credited=lambda _order: None)
         with ledger.read() as view:

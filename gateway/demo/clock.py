@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from gateway.bootstrap import system_clock
 from quota.time import Instant
+from storage.engine import system_clock
 
 
 class MovableClock:

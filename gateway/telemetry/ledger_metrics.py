@@ -66,16 +66,16 @@ class LedgerCollector(Collector):
             "Refused examinations of which instances are still missing.",
             value=refused,
         )
+        yield GaugeMetricFamily(
+            "tollgate_database_size_bytes",
+            "Size of the database.",
+            value=self._ledger.database.size_bytes(),
+        )
         yield from _balances(readings)
         yield _statuses(readings)
         yield from _episodes(readings)
 
     def _disk(self) -> Iterator[Metric]:
-        files = self._data_dir.glob("tollgate.sqlite3*")
-        size = sum(file.stat().st_size for file in files)
-        yield GaugeMetricFamily(
-            "tollgate_database_size_bytes", "Size of the database's files.", value=size
-        )
         usage = shutil.disk_usage(self._data_dir)
         for name, text, value in (
             ("tollgate_disk_size_bytes", "Size of the volume.", usage.total),

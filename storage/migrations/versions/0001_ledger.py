@@ -35,12 +35,21 @@ def _where(condition: str) -> dict[str, Any]:
 
 def _refuse_changes_to_the_journal() -> None:
     # The ledger is append-only, and the database sees to it (quota.md section 3).
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    if postgresql:
+        op.execute(
+            "CREATE FUNCTION tollgate_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
+        )
+    body = (
+        "FOR EACH STATEMENT EXECUTE FUNCTION tollgate_append_only()"
+        if postgresql
+        else "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+    )
     for table in ("postings", "entries"):
         for action in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
-                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
-            )
+            name = f"{table}_no_{action.lower()}"
+            op.execute(f"CREATE TRIGGER {name} BEFORE {action} ON {table} {body}")
 
 
 def _create_registry() -> None:

@@ -1,0 +1,127 @@
+"""PostgreSQL: READ COMMITTED with row locks for writers, REPEATABLE READ snapshots for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from quota.time import Instant
+from storage.engine import CONNECTIONS_MAX, rolled_back, unavailable
+from storage.errors import DurabilityTooWeak
+
+_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+_SYNCHRONOUS = frozenset({"on", "remote_apply"})
+# A lock that does not come in ten seconds is a fault, and a device is waiting for its answer.
+_LIMITS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+_CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+_LOCK_SPACE = 0x70_11_6A_7E
+"""First half of our advisory locks' keys, so that they meet nobody else's."""
+_SCHEMA = 1
+_NAMED = {"keeper": 2}
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, shared by any number of hosts. The ledger's clock is its clock."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=8,
+            max_overflow=CONNECTIONS_MAX - 8,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5},
+        )
+        event.listen(self.engine, "connect", _configure)
+        self._reader = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._writer = self.engine.execution_options(isolation_level="READ COMMITTED")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""
+        with unavailable(), self._reader.connect() as connection, rolled_back(connection):
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction; it rolls back unless committed by hand.
+
+        Raises LedgerUnavailable, DurabilityTooWeak.
+        """
+        with unavailable(), self._writer.connect() as connection, rolled_back(connection):
+            yield connection
+
+    def clock(self, connection: Connection) -> Instant:
+        """The server's clock, read now and not at the transaction's start: after the locks."""
+        now: Instant = connection.execute(_CLOCK).scalar_one()
+        return now
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Let no other process change the schema until this transaction ends."""
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(:space, :key)"),
+            {"space": _LOCK_SPACE, "key": _SCHEMA},
+        )
+
+    @contextmanager
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Hold the advisory lock of that name if nobody else does; it ends with the connection."""
+        key = {"space": _LOCK_SPACE, "key": _NAMED[name]}
+        with unavailable(), self._autocommitting() as connection:
+            held: bool = connection.execute(
+                text("SELECT pg_try_advisory_lock(:space, :key)"), key
+            ).scalar_one()
+            try:
+                yield held
+            finally:
+                if held:
+                    connection.execute(text("SELECT pg_advisory_unlock(:space, :key)"), key)
+
+    @contextmanager
+    def _autocommitting(self) -> Iterator[Connection]:
+        with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            yield connection
+
+    def size_bytes(self) -> int:
+        """Size of the database on the server. Raises LedgerUnavailable."""
+        with self.read() as connection:
+            size: int = connection.execute(
+                text("SELECT pg_database_size(current_database())")
+            ).scalar_one()
+            return size
+
+    def dispose(self) -> None:
+        """Close every idle connection."""
+        self.engine.dispose()
+
+
+def _configure(dbapi_connection: Any, _record: object) -> None:
+    """Set our limits, and check what durability stands on."""
+    previous = dbapi_connection.autocommit
+    dbapi_connection.autocommit = True
+    try:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(_LIMITS)
+            values = {}
+            for name in _SETTINGS:
+                cursor.execute(f"SHOW {name}")
+                values[name] = cursor.fetchone()[0]
+            check_durability(values)
+    finally:
+        dbapi_connection.autocommit = previous
+
+
+def check_durability(settings: Mapping[str, str]) -> None:
+    """Raise DurabilityTooWeak unless a COMMIT that returned survives a power cut."""
+    for name in ("fsync", "full_page_writes"):
+        if settings[name] != "on":
+            raise DurabilityTooWeak(f"PostgreSQL {name} is {settings[name]!r}; it must be on")
+    if settings["synchronous_commit"] not in _SYNCHRONOUS:
+        raise DurabilityTooWeak(
+            f"PostgreSQL synchronous_commit is {settings['synchronous_commit']!r}; it must be on"
+        )

@@ -1,0 +1,147 @@
+"""SQLite: WAL with synchronous=FULL, checked on every connection, and one fair queue of writers.
+
+WAL+NORMAL loses every recent commit in a power cut, DELETE+FULL the last one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+from quota.time import Instant
+from storage.engine import CONNECTIONS_MAX, rolled_back, system_clock, unavailable
+from storage.errors import DurabilityTooWeak, LedgerUnavailable
+
+BUSY_TIMEOUT_MS = 10_000
+_SYNCHRONOUS_FULL = 2
+_WRITERS = "ledger"
+
+
+class SqliteDatabase:
+    """One file. Readers see snapshots; writers queue on a lock file, first come first served,
+    threads and processes alike: SQLite's own busy polling starves some of them."""
+
+    def __init__(self, url: str, *, lock_dir: Path) -> None:
+        self._lock_dir = lock_dir
+        self._path = Path(make_url(url).database or "")
+        self.engine: Engine = create_engine(
+            url, pool_size=8, max_overflow=CONNECTIONS_MAX - 8, pool_timeout=10
+        )
+        event.listen(self.engine, "connect", _configure)
+        event.listen(self.engine, "begin", _begin)
+        self._writer = self.engine.execution_options(tollgate_writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""
+        with unavailable(), self.engine.connect() as connection, rolled_back(connection):
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction, alone in the database. It rolls back unless committed by hand.
+
+        Raises LedgerUnavailable, DurabilityTooWeak.
+        """
+        with (
+            unavailable(),
+            _locked(self._lock_dir / f"{_WRITERS}.lock"),
+            self._writer.connect() as connection,
+            rolled_back(connection),
+        ):
+            yield connection
+
+    def clock(self, connection: Connection) -> Instant:  # noqa: ARG002 - PostgreSQL's needs it
+        """The host's clock: the database is on this host."""
+        return system_clock()
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing to do: a writer is alone already."""
+
+    @contextmanager
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Hold the lock file of that name if nobody else does; it ends with the process."""
+        with try_lock_file(self._lock_dir / f"{name}.lock") as held:
+            yield held
+
+    def size_bytes(self) -> int:
+        """Size of the database's files."""
+        return sum(file.stat().st_size for file in self._path.parent.glob(f"{self._path.name}*"))
+
+    def dispose(self) -> None:
+        """Close every idle connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def try_lock_file(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock on `path` if nobody else does; yields whether it is held.
+
+    The kernel lets go of it when the process ends, however it ends.
+    """
+    descriptor = _open(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Wait for an exclusive lock on `path`; a lock per open file, so threads queue as well."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise LedgerUnavailable(f"{path} can't be opened: {reason}") from error
+
+
+def _configure(dbapi_connection: Any, _record: object) -> None:
+    """Set and check what durability stands on."""
+    # Without this the driver begins transactions by itself, and late.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # INSERT OR REPLACE deletes: let the journal's triggers see it.
+        cursor.execute("PRAGMA recursive_triggers = ON")
+        level = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        check_durability(journal_mode=mode, synchronous=level)
+    finally:
+        cursor.close()
+
+
+def check_durability(*, journal_mode: str, synchronous: int) -> None:
+    """Raise DurabilityTooWeak unless the connection is in WAL with synchronous=FULL or above."""
+    if journal_mode.lower() != "wal":
+        raise DurabilityTooWeak(f"SQLite journal_mode is {journal_mode!r}; it must be WAL")
+    if synchronous < _SYNCHRONOUS_FULL:
+        raise DurabilityTooWeak(f"SQLite synchronous is {synchronous}; it must be FULL (2)")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("tollgate_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
