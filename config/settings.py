@@ -23,6 +23,9 @@ _HOST_ALLOWED = "a host name or an IPv4 or IPv6 address (without brackets)"
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SQLITE = "sqlite:///"
+_POSTGRESQL = re.compile(
+    r"postgres(?:ql)?(?:\+psycopg)?://(?P<rest>[^/?#\s]*/[^/?#\s]+(?:\?[^#\s]*)?)"
+)
 
 
 def _key(
@@ -70,10 +73,13 @@ def _absolute_directory(value: object) -> object:
     return _plain_path(str(value)) if isinstance(value, str | Path) else value
 
 
-def _sqlite_url(secret: SecretStr) -> SecretStr:
+def _database_url(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value()
     if not url:
         return secret
+    if (match := _POSTGRESQL.fullmatch(url)) is not None:
+        # The driver's name is our affair; one spelling of it leaves this package.
+        return SecretStr(f"postgresql+psycopg://{match['rest']}")
     path = url.removeprefix(_SQLITE)
     # No query part and no "file:" name: either can ask SQLite for less than WAL and FULL
     # (nolock, immutable, vfs). No ":memory:": what is acknowledged must be stored.
@@ -97,10 +103,11 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the ledger and the index live. Use `Settings.database_url`, which is never empty."""
 
-    url: Annotated[SecretStr, AfterValidator(_sqlite_url)] = _key(
+    url: Annotated[SecretStr, AfterValidator(_database_url)] = _key(
         SecretStr(""),
         "Database URL; empty means SQLite in tollgate.sqlite3 under data_dir",
-        allowed="empty or sqlite:///PATH without a query part (PostgreSQL is not supported yet)",
+        allowed="empty, sqlite:///PATH without a query part, or "
+        "postgresql://[USER[:PASSWORD]@][HOST][:PORT]/NAME[?PARAMETERS]",
         secret=True,
     )
 

@@ -89,7 +89,9 @@ def test_every_problem_of_every_source_is_told_at_once(toml: Path) -> None:
         ("TOLLGATE_DATABASE__URL", "sqlite:///:memory:"),
         ("TOLLGATE_DATABASE__URL", "sqlite:///file:x"),
         ("TOLLGATE_DATABASE__URL", "sqlite:////x?nolock=1"),
-        ("TOLLGATE_DATABASE__URL", "postgresql://h/db"),
+        ("TOLLGATE_DATABASE__URL", "postgresql://h"),
+        ("TOLLGATE_DATABASE__URL", "postgresql://h/a/b"),
+        ("TOLLGATE_DATABASE__URL", "mysql://h/db"),
     ],
 )
 def test_what_is_not_allowed_is_refused(variable: str, text: str) -> None:
@@ -169,9 +171,9 @@ def test_an_unknown_override_is_told() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://u:{PASSWORD}@h/db",
+        f"postgresql://u:{PASSWORD}@h",
         f"postgresql://u:a@/{PASSWORD}@h/db",
-        f"postgresql://h/db?password={PASSWORD}",
+        f"mysql://h/db?password={PASSWORD}",
         f"sqlite:////x?key={PASSWORD}",
         PASSWORD,
     ],

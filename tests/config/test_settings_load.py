@@ -114,3 +114,11 @@ def test_loading_changes_nothing_on_disk(tmp_path: Path) -> None:
     """`config show` on a machine must not create the directories it talks about."""
     load_settings(environ={"TOLLGATE_DATA_DIR": str(tmp_path / "new")})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_postgresql_url_may_be_spelled_as_usual(scheme: str) -> None:
+    """Whatever the spelling, one with the driver's name leaves the package."""
+    environ = {"TOLLGATE_DATABASE__URL": f"{scheme}://u:p@db.example:5432/tollgate?sslmode=require"}
+    expected = "postgresql+psycopg://u:p@db.example:5432/tollgate?sslmode=require"
+    assert load_settings(environ=environ).database_url == expected
