@@ -7,11 +7,21 @@ operation. What happened is the list `facts`; the meter as it then stands is `me
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
+from quota.account import CAPACITY
+from quota.facts import (
+    Charged,
+    EpisodeClosed,
+    EpisodeOpened,
+    Fact,
+    LevelMoved,
+    OwedSettled,
+    PackageActivated,
+    PackageEnded,
+    Posted,
+)
 from quota.ledger import (
-    ChargeState,
     Entry,
     Episode,
     LedgerAccount,
@@ -25,61 +35,6 @@ from quota.standing import Standing, low_threshold
 from quota.time import Instant
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Posted:
-    """A posting entered the journal."""
-
-    posting: Posting
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Charged:
-    """An examination was charged; `package_id` None means that it is owed."""
-
-    examination_id: str
-    charged_at: Instant
-    package_id: int | None
-
-    @property
-    def state(self) -> ChargeState:
-        """Funded by a package, or owed."""
-        return ChargeState.OWED if self.package_id is None else ChargeState.FUNDED
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OwedSettled:
-    """The `count` oldest owed charges are now funded by `package_id` (offset)."""
-
-    package_id: int
-    count: int
-    settled_at: Instant
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PackageEnded:
-    """A package left the active ones: it expired at its own instant `ended_at`."""
-
-    package_id: int
-    ended_at: Instant
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EpisodeOpened:
-    """Arrears appeared; the clock of the grace runs (STATE-1)."""
-
-    episode: Episode
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EpisodeClosed:
-    """Nothing is owed any more; uploads resume at `closed_at` (STATE-3)."""
-
-    closed_at: Instant
-
-
-Fact: TypeAlias = Posted | Charged | OwedSettled | PackageEnded | EpisodeOpened | EpisodeClosed
-
-
 class Book:
     """One meter, one transaction, one instant T = `at`."""
 
@@ -89,35 +44,45 @@ class Book:
         self.meter: Meter = replace(meter, last_at=self.at)
         self.facts: list[Fact] = []
 
-    def expire(self, due: Iterable[Package]) -> None:
-        """Book the expiry of every package in `due`, at its own instant, in time order (TIME-3).
+    def materialise(self, due: Iterable[Package]) -> None:
+        """Book every boundary that `due` has passed, at its own instant, in time order (TIME-3).
 
-        `due` are the meter's packages not yet ended with expires_at <= T.
+        `due` are the meter's packages not ended whose activation or expiry is due and not booked.
+        At equal instants activations come before expiries: a renewal leaves no gap (ORD-4).
         """
-        for package in sorted(due, key=lambda package: package.burn_key):
-            assert package.ended_at is None and package.expires_at is not None
-            assert package.expires_at <= self.at, "an expiry in the future is not due"
-            # ORD-3: a package credited after its expiry ends when it came, not before.
-            boundary = max(package.expires_at, package.credited_at)
-            if package.remaining > 0:
-                self._post(
-                    PostingKind.EXPIRY,
-                    _entry(LedgerAccount.PACKAGE, -package.remaining, package.id),
-                    _entry(LedgerAccount.EXPIRED, package.remaining),
-                    effective_at=boundary,
-                )
-            self._end(package, boundary)
+        boundaries: list[tuple[Instant, int, tuple[bool, Instant, int], Package]] = []
+        for package in due:
+            assert package.ended_at is None, "an ended package has no boundary left"
+            if package.activated_at is None:
+                assert package.effective_at <= self.at, "a beginning in the future is not due"
+                boundaries.append((package.effective_at, 0, package.burn_key, package))
+            if package.expired(self.at):
+                boundaries.append((package.end_at, 1, package.burn_key, package))
+        for at, kind, _, package in sorted(boundaries, key=lambda boundary: boundary[:3]):
+            if kind == 0:
+                self._activate(package, at)
+            else:
+                self._expire(package, at)
 
     def standing(self, *, closed: bool) -> Standing:
         """What admission decides on, at this book's instant."""
+        meter = self.meter
+        free = max(0, meter.limit - meter.stored) if meter.name == CAPACITY else meter.available
         return Standing(
-            provisioned=self.meter.purchased > 0,
+            provisioned=meter.purchased > 0,
             closed=closed,
-            free=self.meter.available,
-            owed=self.meter.owed,
-            low_threshold=low_threshold(self.meter.active_quantity),
-            deadline=self.meter.episode.deadline if self.meter.episode else None,
+            free=free,
+            owed=meter.owing,
+            low_threshold=low_threshold(meter.active_quantity),
+            deadline=meter.episode.deadline if meter.episode else None,
         )
+
+    def move_level(self, delta: int) -> None:
+        """Bytes are stored, or freed if negative; an episode may open or close (CAP-1, CAP-2)."""
+        assert self.meter.stored + delta >= 0, "no more is freed than is stored"
+        self.meter = replace(self.meter, stored=self.meter.stored + delta)
+        self.facts.append(LevelMoved(delta=delta, moved_at=self.at))
+        self._turn_clock(self.at)
 
     def charge(self, examination_id: str, head: list[Package]) -> Charged:
         """Debit one unit from the package that expires first, or book it as owed (BURN, ADM-3).
@@ -139,7 +104,7 @@ class Book:
         )
         charged = Charged(examination_id=examination_id, charged_at=self.at, package_id=funding)
         self.facts.append(charged)
-        self._turn_clock()
+        self._turn_clock(self.at)
         return charged
 
     def credit(self, package: Package) -> None:
@@ -155,14 +120,12 @@ class Book:
             _entry(LedgerAccount.PACKAGE, package.quantity, package.id),
             order_line_id=package.order_line_id,
         )
-        self.meter = replace(
-            self.meter, active_quantity=self.meter.active_quantity + package.quantity
-        )
-        if package.expired(self.at):
-            self.expire([replace(package, remaining=package.quantity)])
-        else:
+        issued = replace(package, remaining=package.quantity)
+        if package.effective_at <= self.at:
+            self.materialise([issued])
+        if not package.expired(self.at):
             self._offset(package)
-        self._turn_clock()
+        self._turn_clock(self.at)
 
     def _offset(self, package: Package) -> None:
         count = min(package.quantity, self.meter.owed)
@@ -175,21 +138,35 @@ class Book:
         )
         self.facts.append(OwedSettled(package_id=package.id, count=count, settled_at=self.at))
 
-    def _turn_clock(self) -> None:
+    def _turn_clock(self, at: Instant) -> None:
         """STATE-1: the clock starts where owed leaves 0 and stops only where it is 0 again."""
-        if self.meter.owed > 0 and self.meter.episode is None:
-            episode = Episode.starting(self.at)
+        if self.meter.owing > 0 and self.meter.episode is None:
+            episode = Episode.starting(at)
             self.meter = replace(self.meter, episode=episode)
             self.facts.append(EpisodeOpened(episode=episode))
-        elif self.meter.owed == 0 and self.meter.episode is not None:
+        elif self.meter.owing == 0 and self.meter.episode is not None:
             self.meter = replace(self.meter, episode=None)
-            self.facts.append(EpisodeClosed(closed_at=self.at))
+            self.facts.append(EpisodeClosed(closed_at=at))
 
-    def _end(self, package: Package, at: Instant) -> None:
-        self.meter = replace(
-            self.meter, active_quantity=self.meter.active_quantity - package.quantity
-        )
+    def _activate(self, package: Package, at: Instant) -> None:
+        active = self.meter.active_quantity + package.quantity
+        self.meter = replace(self.meter, active_quantity=active)
+        self.facts.append(PackageActivated(package_id=package.id, activated_at=at))
+        self._turn_clock(at)
+
+    def _expire(self, package: Package, at: Instant) -> None:
+        if package.remaining > 0:
+            self._post(
+                PostingKind.EXPIRY,
+                _entry(LedgerAccount.PACKAGE, -package.remaining, package.id),
+                _entry(LedgerAccount.EXPIRED, package.remaining),
+                effective_at=at,
+            )
+        active = self.meter.active_quantity - package.quantity
+        self.meter = replace(self.meter, active_quantity=active)
         self.facts.append(PackageEnded(package_id=package.id, ended_at=at))
+        # STATE-4: where bytes stay without their package, the grace runs from the expiry itself.
+        self._turn_clock(at)
 
     def _post(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from quota.account import CAPACITY
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 
 GRACE = 86_400 * MICROSECONDS_PER_SECOND
@@ -106,8 +107,26 @@ class Meter:
     voided: int = 0
     written_off: int = 0
     active_quantity: int = 0
-    """Units the active packages held when bought: the base of the LOW threshold."""
+    """Units the active packages held when bought: the base of the LOW threshold, and the limit."""
+    stored: int = 0
+    """Bytes stored now; on the `capacity` meter only."""
     episode: Episode | None = None
+
+    @property
+    def limit(self) -> int:
+        """CAP-3: the sum of the capacity packages active now, in bytes."""
+        return self.active_quantity
+
+    @property
+    def owing(self) -> int:
+        """What is in arrears: owed units, or bytes beyond the limit (§6).
+
+        A capacity meter on which nothing was ever credited is only counted, not enforced: either
+        the plan does not sell capacity, or nothing was admitted yet (CAP-1).
+        """
+        if self.name == CAPACITY:
+            return max(0, self.stored - self.limit) if self.purchased > 0 else 0
+        return self.owed
 
     @property
     def used(self) -> int:

@@ -22,6 +22,8 @@ class Package:
     remaining: int
     purchased_at: Instant
     effective_at: Instant
+    activated_at: Instant | None
+    """When the beginning was booked. None while it lies ahead (ORD-4)."""
     expires_at: Instant | None
     credited_at: Instant
     storage_years: int
@@ -32,6 +34,12 @@ class Package:
     def expired(self, at: Instant) -> bool:
         """Whether the package is unusable at `at` for its age (TIME-2)."""
         return self.expires_at is not None and at >= self.expires_at
+
+    @property
+    def end_at(self) -> Instant:
+        """The boundary of its expiry: one credited later ends when it came, not before (ORD-3)."""
+        assert self.expires_at is not None
+        return max(self.expires_at, self.credited_at)
 
     @property
     def burn_key(self) -> tuple[bool, Instant, int]:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from quota.account import Account, Plan
-from quota.book import Charged, Fact
+from quota.facts import Charged, Fact
 from quota.ledger import Meter
-from quota.order import Order, OrderRequest
+from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Instant
 
@@ -39,7 +39,11 @@ class View(Protocol):
         ...
 
     def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
-        """Packages not ended with expires_at <= at, in burn order."""
+        """Packages not ended of which the beginning or the end has passed and is not booked."""
+        ...
+
+    def package(self, package_id: int) -> Package | None:
+        """One package."""
         ...
 
     def packages(self, account_id: int) -> Sequence[Package]:
@@ -87,12 +91,10 @@ class Work(View, Protocol):
         self,
         *,
         meter: Meter,
-        order_line_id: int,
-        quantity: int,
+        line: OrderLine,
         purchased_at: Instant,
         credited_at: Instant,
-        expires_at: Instant | None,
-        storage_years: int,
+        validity: Validity,
     ) -> Package:
         """Insert a package with nothing remaining; the credit's posting fills it."""
         ...

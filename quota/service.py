@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from quota import admission, order
-from quota.account import EXAM, Account
+from quota.account import CAPACITY, EXAM, Account
 from quota.admission import Refused
-from quota.book import Book, Charged
+from quota.book import Book
 from quota.errors import LedgerBroken, UnknownOrder
+from quota.facts import Charged
 from quota.ledger import Meter
 from quota.order import Order, OrderRequest, Rejected
 from quota.package import Package
@@ -39,6 +40,41 @@ class MeterReading:
     status: Status
     at: Instant
 
+    @property
+    def available(self) -> int:
+        """What can be used now: units, or bytes up to the limit."""
+        return self.standing.free
+
+    @property
+    def used(self) -> int:
+        """Units used and paid for, or bytes stored."""
+        return self.meter.stored if self.meter.name == CAPACITY else self.meter.used
+
+    @property
+    def owed(self) -> int:
+        """What is in arrears: units, or bytes beyond the limit."""
+        return self.standing.owed
+
+    @property
+    def purchased(self) -> int:
+        """Units ever credited."""
+        return self.meter.purchased
+
+    @property
+    def expired(self) -> int:
+        """Units that lapsed."""
+        return self.meter.expired
+
+    @property
+    def held(self) -> int:
+        """Units set aside for calls under way."""
+        return self.meter.held
+
+    @property
+    def voided(self) -> int:
+        """Units that an operator took back."""
+        return self.meter.voided
+
 
 def admit(work: Work, account: Account, examination_id: str) -> Admission:
     """Admit one new examination, once (ADM-1 to ADM-4); charges the `exam` meter on its plan.
@@ -64,7 +100,7 @@ def read_meter(view: View, account: Account, name: str) -> MeterReading:
     """What the meter says now, computed virtually; writes nothing (TIME-4)."""
     meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
     book = Book(meter, clock_reading=view.clock())
-    book.expire(view.due_packages(meter.id, book.at))
+    book.materialise(view.due_packages(meter.id, book.at))
     standing = book.standing(closed=account.closed_at is not None)
     return MeterReading(
         meter=book.meter, standing=standing, status=standing.status(book.at), at=book.at
@@ -82,7 +118,8 @@ def place(work: Work, request: OrderRequest) -> Order | Rejected:
     """Place an order, once per number: the same content again returns the first (ORD-2, §9)."""
     if (known := work.order(request.number)) is not None:
         return _same_or_conflict(known, request)
-    if rejected := order.check(request, work.account(request.account_id)):
+    account = work.account(request.account_id)
+    if rejected := order.check(request, account, packages=work.packages(account.id)):
         return rejected
     if (placed := work.add_order(request, placed_at=work.clock())) is not None:
         return placed
@@ -134,17 +171,34 @@ def credit(work: Work, number: str) -> Order:
 def _credit_line(
     work: Work, book: Book, account: Account, line: order.OrderLine, *, paid_at: Instant
 ) -> Package:
+    renewed = None
+    if line.renews_package_id is not None:
+        renewed = work.package(line.renews_package_id)
     package = work.add_package(
         meter=book.meter,
-        order_line_id=line.id,
-        quantity=line.quantity,
+        line=line,
         purchased_at=paid_at,
         credited_at=book.at,
-        expires_at=order.expires_at(line, account, paid_at=paid_at),
-        storage_years=line.storage_years,
+        validity=order.validity(
+            line, account, paid_at=paid_at, credited_at=book.at, renewed=renewed
+        ),
     )
     book.credit(package)
     return package
+
+
+def open_level(work: Work, account: Account) -> Book:
+    """Lock the account's level of stored bytes, before any row is written that counts on it."""
+    return _open(work, account, CAPACITY)
+
+
+def move_level(work: Work, level: Book, delta: int) -> None:
+    """Add stored bytes, or free them if negative (CAP-1, CAP-2).
+
+    Counted for every account, enforced only where the plan says so; never refused (CAP-4).
+    """
+    level.move_level(delta)
+    work.record(level.meter, level.facts)
 
 
 def materialise(work: Work, account: Account, name: str) -> bool:
@@ -159,7 +213,7 @@ def materialise(work: Work, account: Account, name: str) -> bool:
 def _open(work: Work, account: Account, name: str) -> Book:
     meter = work.lock_meter(account.id, name)
     book = Book(meter, clock_reading=work.clock())
-    book.expire(work.due_packages(meter.id, book.at))
+    book.materialise(work.due_packages(meter.id, book.at))
     if book.meter.available < 0 or book.meter.owed < 0:
         raise LedgerBroken(account_id=account.id, meter=name)
     return book

@@ -64,14 +64,26 @@ def _transition_near(instant: Instant, day: date, zone: ZoneInfo) -> Instant:
     return high
 
 
-def one_year_expiry(purchased_at: Instant, zone: ZoneInfo) -> Instant:
-    """TIME-5: first instant of the local date after the one a calendar year after purchase.
+def expiry(purchased_at: Instant, zone: ZoneInfo, *, years: int) -> Instant:
+    """TIME-5: first instant of the local date after the one that lies `years` after purchase.
 
-    29 February counts as 28 February of the following year.
+    29 February counts as 28 February where the later year has none.
     """
-    bought = _local(purchased_at, zone).date()
+    return _after(_local(purchased_at, zone).date(), zone, years=years)
+
+
+def renewed_expiry(expires_at: Instant, zone: ZoneInfo, *, years: int) -> Instant:
+    """ORD-4: where a term of `years` ends that begins at `expires_at`, the end of another one.
+
+    Counted from the last day that the old term covers, so that a chain of renewals keeps its day.
+    """
+    last_covered = _local(expires_at - 1, zone).date()
+    return _after(last_covered, zone, years=years)
+
+
+def _after(day: date, zone: ZoneInfo, *, years: int) -> Instant:
     try:
-        anniversary = bought.replace(year=bought.year + 1)
+        anniversary = day.replace(year=day.year + years)
     except ValueError:
-        anniversary = bought.replace(year=bought.year + 1, day=28)
+        anniversary = day.replace(year=day.year + years, day=28)
     return first_instant_of(anniversary + timedelta(days=1), zone)

@@ -35,6 +35,7 @@ class Known:
 
     examination_id: str
     generation: int
+    account_id: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +66,16 @@ _SET_ASIDE = select(t.conflicts.c.id).where(
     t.conflicts.c.sop_instance_uid == bindparam("sop_instance_uid"),
     t.conflicts.c.sha256 == bindparam("sha256"),
 )
+_EXAMINATION = (t.examinations.c.id, t.examinations.c.generation, t.examinations.c.account_id)
 _BY_STUDY = (
-    select(t.examinations.c.id, t.examinations.c.generation)
+    select(*_EXAMINATION)
     .join(t.examination_studies)
     .where(
         t.examination_studies.c.institution_id == bindparam("institution_id"),
         t.examination_studies.c.study_instance_uid == bindparam("study_instance_uid"),
     )
 )
-_BY_KEY = select(t.examinations.c.id, t.examinations.c.generation).where(
+_BY_KEY = select(*_EXAMINATION).where(
     t.examinations.c.institution_id == bindparam("institution_id"),
     t.examinations.c.key == bindparam("key"),
 )
@@ -103,7 +105,9 @@ def resolve(view: SqlView, incoming: Incoming, *, sha256: str) -> Resolution:
     for statement in (_BY_STUDY, _BY_KEY):
         row = view.connection.execute(statement, keys).one_or_none()
         if row is not None:
-            return Known(examination_id=row.id, generation=row.generation)
+            return Known(
+                examination_id=row.id, generation=row.generation, account_id=row.account_id
+            )
     return New()
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, case, insert, select, update
 
 from quota import service
 from quota.admission import Refused
+from quota.book import Book
 from quota.service import Admitted
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import refusals
@@ -88,11 +89,12 @@ def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
                 return Overtaken()
             _set_aside(work, arrival, difference)
             return SetAside(examination_id=examination_id)
-        case Known(examination_id=known):
+        case Known(examination_id=known, account_id=account_id):
             if arrival.quarantined or known != arrival.examination_id:
                 return Overtaken()
-            at = work.clock()
-            return _add_instance(work, arrival, at=at, quiet_period=quiet_period, admission=None)
+            # An examination belongs for ever to the account that admitted it (§1).
+            level = service.open_level(work, work.account(account_id))
+            return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=None)
         case New():
             return _admit(work, arrival, quiet_period=quiet_period)
 
@@ -104,11 +106,11 @@ def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Ref
     admission = service.admit(work, account, arrival.examination_id)
     if isinstance(admission, Refused):
         return admission
+    # Both meters are locked before any row, `exam` first: one order for everybody (§13).
+    level = service.open_level(work, account)
     if not _add_examination(work, arrival, account_id=account.id, at=admission.admitted_at):
         return Overtaken()
-    return _add_instance(
-        work, arrival, at=admission.admitted_at, quiet_period=quiet_period, admission=admission
-    )
+    return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=admission)
 
 
 def _add_examination(work: SqlWork, arrival: Arrival, *, account_id: int, at: Instant) -> bool:
@@ -140,12 +142,13 @@ def _add_examination(work: SqlWork, arrival: Arrival, *, account_id: int, at: In
 def _add_instance(
     work: SqlWork,
     arrival: Arrival,
+    level: Book,
     *,
-    at: Instant,
     quiet_period: int,
     admission: Admitted | None,
 ) -> Filed | Overtaken:
     incoming = arrival.incoming
+    at = level.at
     added = work.insert_missing(
         t.instances,
         {
@@ -178,6 +181,7 @@ def _add_instance(
     if grown.patient_id_raw != incoming.patient_id_raw:
         _note(work, arrival.examination_id, "other_patient", at=at)
     refusals.note_stored(work, incoming, at=at)
+    service.move_level(work, level, arrival.size_bytes)
     return Filed(
         examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission
     )

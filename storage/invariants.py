@@ -53,7 +53,7 @@ WITH journal AS (
     GROUP BY p.meter_id
 ), active AS (
     SELECT meter_id, sum(quantity) AS quantity FROM packages
-    WHERE ended_at IS NULL GROUP BY meter_id
+    WHERE ended_at IS NULL AND activated_at IS NOT NULL GROUP BY meter_id
 )
 SELECT m.id AS meter_id, m.account_id
 FROM meters m
@@ -248,7 +248,8 @@ WITH moved AS (
     SELECT meter_id, began AS started_at, began + :grace AS deadline, ends AS closed_at
     FROM turns WHERE owed_after > 0
 ), recorded AS (
-    SELECT meter_id, started_at, deadline, closed_at FROM episodes
+    SELECT e.meter_id, e.started_at, e.deadline, e.closed_at
+    FROM episodes e JOIN meters m ON m.id = e.meter_id AND m.name = 'exam'
 )
 SELECT meter_id, started_at FROM (SELECT * FROM expected EXCEPT SELECT * FROM recorded) e
 UNION

@@ -9,51 +9,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from quota.account import Account, Plan
-from quota.book import (
+from quota.facts import (
     Charged,
     EpisodeClosed,
     EpisodeOpened,
     Fact,
+    LevelMoved,
     OwedSettled,
+    PackageActivated,
     PackageEnded,
     Posted,
 )
-from quota.errors import UnknownAccount
 from quota.ledger import Meter, Posting
-from quota.order import Order, OrderLine, OrderRequest, OrderState
+from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Clock, Instant
-
-
-@dataclass(kw_only=True, slots=True)
-class _State:
-    """The whole ledger. Ids are positions counted from 1; all values are immutable."""
-
-    accounts: list[Account] = field(default_factory=list)
-    orders: dict[str, Order] = field(default_factory=dict)
-    lines: int = 0
-    meters: dict[tuple[int, str], Meter] = field(default_factory=dict)
-    packages: list[Package] = field(default_factory=list)
-    charges: dict[str, Charged] = field(default_factory=dict)
-    owed: dict[int, list[str]] = field(default_factory=dict)
-    """By meter: the examinations that are owed, the oldest first."""
-    journal: list[tuple[int, Posting]] = field(default_factory=list)
-
-    def copy(self) -> _State:
-        """A state that can be changed without touching this one."""
-        return _State(
-            accounts=list(self.accounts),
-            orders=dict(self.orders),
-            lines=self.lines,
-            meters=dict(self.meters),
-            packages=list(self.packages),
-            charges=dict(self.charges),
-            owed={meter_id: list(ids) for meter_id, ids in self.owed.items()},
-            journal=list(self.journal),
-        )
+from storage.memory_view import MemoryState, MemoryView
 
 
 class MemoryLedger:
@@ -62,7 +36,7 @@ class MemoryLedger:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self._writers = threading.Lock()
-        self._state = _State()
+        self._state = MemoryState()
 
     @contextmanager
     def read(self) -> Iterator[MemoryView]:
@@ -74,77 +48,6 @@ class MemoryLedger:
         """Begin a transaction; it rolls back unless committed."""
         with self._writers:
             yield MemoryWork(self)
-
-
-class MemoryView:
-    """One snapshot of the ledger."""
-
-    def __init__(self, state: _State, clock: Clock) -> None:
-        self._state = state
-        self._clock = clock
-
-    def clock(self) -> Instant:
-        """The ledger's clock."""
-        return self._clock()
-
-    def account(self, account_id: int) -> Account:
-        """The account; raises UnknownAccount."""
-        if not 0 < account_id <= len(self._state.accounts):
-            raise UnknownAccount(account_id=account_id)
-        return self._state.accounts[account_id - 1]
-
-    def accounts(self) -> Sequence[Account]:
-        """Every account, by name."""
-        return sorted(self._state.accounts, key=lambda account: account.name)
-
-    def meter(self, account_id: int, name: str) -> Meter | None:
-        """The meter as last booked, or None where nothing was ever booked."""
-        return self._state.meters.get((account_id, name))
-
-    def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
-        """Packages not ended with expires_at <= at, in burn order."""
-        return sorted(
-            (
-                package
-                for package in self._state.packages
-                if package.meter_id == meter_id and package.ended_at is None and package.expired(at)
-            ),
-            key=lambda package: package.burn_key,
-        )
-
-    def packages(self, account_id: int) -> Sequence[Package]:
-        """Every package of the account in the order of crediting."""
-        meters = {
-            meter.id for (owner, _), meter in self._state.meters.items() if owner == account_id
-        }
-        return [package for package in self._state.packages if package.meter_id in meters]
-
-    def charge(self, examination_id: str) -> Charged | None:
-        """The standing (funded or owed) charge of an examination."""
-        return self._state.charges.get(examination_id)
-
-    def order(self, number: str) -> Order | None:
-        """The order with its lines."""
-        return self._state.orders.get(number)
-
-    def orders(self, account_id: int | None = None) -> Sequence[Order]:
-        """Orders of one account or of all, in the order of placing."""
-        return [
-            order
-            for order in self._state.orders.values()
-            if account_id is None or order.account_id == account_id
-        ]
-
-    def orders_to_credit(self) -> Sequence[str]:
-        """Numbers of the orders that are paid and not credited, oldest payment first."""
-        waiting = [order for order in self._state.orders.values() if order.state == OrderState.PAID]
-        # Sorting is stable: equal payments stay in the order of placing.
-        return [order.number for order in sorted(waiting, key=lambda order: order.paid_at or 0)]
-
-    def postings(self, account_id: int, name: str) -> Sequence[Posting]:
-        """The journal of one meter, the oldest first. Beyond the contract, for inspection."""
-        meter = self.meter(account_id, name)
-        return [posting for owner, posting in self._state.journal if meter and owner == meter.id]
 
 
 class MemoryWork(MemoryView):
@@ -200,26 +103,25 @@ class MemoryWork(MemoryView):
         self,
         *,
         meter: Meter,
-        order_line_id: int,
-        quantity: int,
+        line: OrderLine,
         purchased_at: Instant,
         credited_at: Instant,
-        expires_at: Instant | None,
-        storage_years: int,
+        validity: Validity,
     ) -> Package:
         """Insert a package with nothing remaining; the credit's posting fills it."""
-        assert all(known.order_line_id != order_line_id for known in self._state.packages)
+        assert all(known.order_line_id != line.id for known in self._state.packages)
         package = Package(
             id=len(self._state.packages) + 1,
             meter_id=meter.id,
-            order_line_id=order_line_id,
-            quantity=quantity,
+            order_line_id=line.id,
+            quantity=line.quantity,
             remaining=0,
             purchased_at=purchased_at,
-            effective_at=credited_at,
-            expires_at=expires_at,
+            effective_at=validity.effective_at,
+            activated_at=None,
+            expires_at=validity.expires_at,
             credited_at=credited_at,
-            storage_years=storage_years,
+            storage_years=line.storage_years,
             voided_at=None,
             ended_at=None,
         )
@@ -236,11 +138,15 @@ class MemoryWork(MemoryView):
                     self._add_charge(meter, fact)
                 case OwedSettled():
                     self._settle(meter, fact)
+                case PackageActivated(package_id=package_id, activated_at=activated_at):
+                    package = self._state.packages[package_id - 1]
+                    changed = replace(package, activated_at=activated_at)
+                    self._state.packages[package_id - 1] = changed
                 case PackageEnded(package_id=package_id, ended_at=ended_at):
                     package = self._state.packages[package_id - 1]
                     self._state.packages[package_id - 1] = replace(package, ended_at=ended_at)
-                case EpisodeOpened() | EpisodeClosed():
-                    pass  # the meter, saved below, carries its open episode
+                case EpisodeOpened() | EpisodeClosed() | LevelMoved():
+                    pass  # the meter, saved below, carries its open episode and its level
         self._state.meters[(meter.account_id, meter.name)] = meter
 
     def _add_posting(self, meter: Meter, posting: Posting) -> None:
@@ -285,6 +191,8 @@ class MemoryWork(MemoryView):
                     meter=line.meter,
                     quantity=line.quantity,
                     storage_years=line.storage_years,
+                    years=line.years,
+                    renews_package_id=line.renews_package_id,
                 )
                 for line_id, line in enumerate(request.lines, start=first_id)
             ),

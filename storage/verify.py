@@ -18,6 +18,7 @@ from sqlalchemy import select, text
 from quota.ledger import GRACE
 from storage import tables as t
 from storage.invariants import JOURNAL, Check, Invariant, invariant
+from storage.replay import episodes_astray
 from storage.view import SqlView
 
 SHOWN_MAX = 20
@@ -121,6 +122,18 @@ LEFT JOIN (
 WHERE x.instances <> coalesce(i.instances, 0) OR x.bytes <> coalesce(i.bytes, 0)
 """
 
+_LEVEL = """
+SELECT m.id AS meter_id, m.account_id, m.stored, coalesce(v.bytes, 0) AS moved_bytes,
+    coalesce(x.bytes, 0) AS instance_bytes
+FROM meters m
+LEFT JOIN (SELECT meter_id, sum(delta) AS bytes FROM level_moves GROUP BY meter_id) v
+    ON v.meter_id = m.id
+LEFT JOIN (SELECT account_id, sum(bytes) AS bytes FROM examinations GROUP BY account_id) x
+    ON x.account_id = m.account_id
+WHERE m.name = 'capacity'
+    AND (m.stored <> coalesce(v.bytes, 0) OR m.stored <> coalesce(x.bytes, 0))
+"""
+
 _EXPIRED_EMPTY = """
 SELECT k.id AS package_id, k.meter_id, k.remaining
 FROM packages k JOIN meters m ON m.id = k.meter_id
@@ -135,14 +148,17 @@ INVARIANTS: tuple[Invariant, ...] = (
     invariant(11, "every credited order line became one package", _ONE_CREDIT),
     invariant(12, "a package holds what its line sold, in whole thousands or TB", _PACKAGE_SIZE),
     invariant(14, "examinations count their instances and bytes", _EXAMINATION_SIZE),
+    invariant(14, "an account's level is the sum of its live instances' bytes", _LEVEL),
     invariant(23, "no package that has expired has units left", _EXPIRED_EMPTY),
 )
+EPISODES = Check(number=15, name="capacity episodes equal those replayed from history")
 OBJECTS = Check(number=13, name="every instance on record has its object, of its size")
 
 
 def verify(view: SqlView, *, archive_root: Path | None) -> Report:
     """Run every check in the given snapshot; the objects only where `archive_root` is given."""
     results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
+    results.append((EPISODES, episodes_astray(view)))
     if archive_root is not None:
         results.append((OBJECTS, _objects_astray(view, archive_root)))
     found = [_violation(check, rows) for check, rows in results]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from quota.account import Account, Plan
-from quota.book import Charged
 from quota.errors import UnknownAccount
+from quota.facts import Charged
 from quota.ledger import Episode, Meter
 from quota.order import Order, OrderLine
 from quota.package import Package
@@ -26,7 +26,8 @@ _DUE = (
     .where(
         t.packages.c.meter_id == bindparam("meter_id"),
         t.packages.c.ended_at.is_(None),
-        t.packages.c.expires_at <= bindparam("at"),
+        (t.packages.c.expires_at <= bindparam("at"))
+        | (t.packages.c.activated_at.is_(None) & (t.packages.c.effective_at <= bindparam("at"))),
     )
     .order_by(t.packages.c.expires_at, t.packages.c.id)
 )
@@ -67,9 +68,15 @@ class SqlView:
         return None if row is None else meter_of(row)
 
     def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
-        """Packages not ended with expires_at <= at, in burn order."""
+        """Packages not ended of which the beginning or the end has passed and is not booked."""
         rows = self.connection.execute(_DUE, {"meter_id": meter_id, "at": at})
         return [package_of(row) for row in rows]
+
+    def package(self, package_id: int) -> Package | None:
+        """One package."""
+        statement = select(t.packages).where(t.packages.c.id == package_id)
+        row = self.connection.execute(statement).one_or_none()
+        return None if row is None else package_of(row)
 
     def packages(self, account_id: int) -> Sequence[Package]:
         """Every package of the account in the order of crediting."""
@@ -128,6 +135,8 @@ class SqlView:
                         meter=line.meter,
                         quantity=line.quantity,
                         storage_years=line.storage_years,
+                        years=line.years,
+                        renews_package_id=line.renews_package_id,
                     )
                 )
         return [
@@ -175,6 +184,7 @@ def meter_of(row: Row[tuple[object, ...]]) -> Meter:
         voided=row.voided,
         written_off=row.written_off,
         active_quantity=row.active_quantity,
+        stored=row.stored,
         episode=episode,
     )
 
@@ -189,6 +199,7 @@ def package_of(row: Row[tuple[object, ...]]) -> Package:
         remaining=row.remaining,
         purchased_at=row.purchased_at,
         effective_at=row.effective_at,
+        activated_at=row.activated_at,
         expires_at=row.expires_at,
         credited_at=row.credited_at,
         storage_years=row.storage_years,

@@ -9,20 +9,15 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.account import Account, Plan
-from quota.book import (
-    Charged,
-    EpisodeClosed,
-    EpisodeOpened,
+from quota.facts import (
     Fact,
-    OwedSettled,
-    PackageEnded,
-    Posted,
 )
-from quota.ledger import Entry, LedgerAccount, Meter, Posting
-from quota.order import Order, OrderRequest
+from quota.ledger import Meter
+from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
+from storage.recording import record
 from storage.view import SqlView, package_of
 
 _LOCK_METER = (
@@ -41,35 +36,6 @@ _BURN_HEAD = (
     .order_by(t.packages.c.expires_at.nulls_last(), t.packages.c.id)
     .limit(bindparam("limit"))
 )
-_MOVE_REMAINING = (
-    update(t.packages)
-    .where(t.packages.c.id == bindparam("package_id"))
-    .values(remaining=t.packages.c.remaining + bindparam("amount"))
-)
-_SAVE_METER = (
-    update(t.meters)
-    .where(t.meters.c.id == bindparam("meter_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "last_at",
-                "purchased",
-                "available",
-                "held",
-                "consumed",
-                "owed",
-                "expired",
-                "voided",
-                "written_off",
-                "active_quantity",
-            )
-        }
-    )
-)
-_ADD_POSTING = insert(t.postings)
-_ADD_ENTRY = insert(t.entries)
-_ADD_CHARGE = insert(t.charges)
 
 
 class SqlWork(SqlView):
@@ -129,144 +95,29 @@ class SqlWork(SqlView):
         self,
         *,
         meter: Meter,
-        order_line_id: int,
-        quantity: int,
+        line: OrderLine,
         purchased_at: Instant,
         credited_at: Instant,
-        expires_at: Instant | None,
-        storage_years: int,
+        validity: Validity,
     ) -> Package:
         """Insert a package with nothing remaining; the credit's posting fills it."""
         values = {
             "meter_id": meter.id,
-            "order_line_id": order_line_id,
-            "quantity": quantity,
+            "order_line_id": line.id,
+            "quantity": line.quantity,
             "remaining": 0,
             "purchased_at": purchased_at,
-            "effective_at": credited_at,
-            "expires_at": expires_at,
+            "effective_at": validity.effective_at,
+            "expires_at": validity.expires_at,
             "credited_at": credited_at,
-            "storage_years": storage_years,
+            "storage_years": line.storage_years,
         }
         statement = insert(t.packages).values(values).returning(t.packages)
         return package_of(self.connection.execute(statement).one())
 
     def record(self, meter: Meter, facts: Sequence[Fact]) -> None:
         """Persist what a book decided: the journal, and the meter as it now stands."""
-        for fact in facts:
-            match fact:
-                case Posted(posting=posting):
-                    self._add_posting(meter, posting)
-                case Charged():
-                    self._add_charge(meter, fact)
-                case OwedSettled():
-                    self._settle(meter, fact)
-                case PackageEnded(package_id=package_id, ended_at=ended_at):
-                    self._end_package(package_id, ended_at)
-                case EpisodeOpened(episode=episode):
-                    self.connection.execute(
-                        insert(t.episodes),
-                        {
-                            "meter_id": meter.id,
-                            "started_at": episode.started_at,
-                            "deadline": episode.deadline,
-                        },
-                    )
-                case EpisodeClosed(closed_at=closed_at):
-                    self._close_episode(meter, closed_at)
-        self._save(meter)
-
-    def _save(self, meter: Meter) -> None:
-        self.connection.execute(
-            _SAVE_METER,
-            {
-                "meter_id": meter.id,
-                "last_at": meter.last_at,
-                "purchased": meter.purchased,
-                "available": meter.available,
-                "held": meter.held,
-                "consumed": meter.consumed,
-                "owed": meter.owed,
-                "expired": meter.expired,
-                "voided": meter.voided,
-                "written_off": meter.written_off,
-                "active_quantity": meter.active_quantity,
-            },
-        )
-
-    def _add_posting(self, meter: Meter, posting: Posting) -> None:
-        result = self.connection.execute(
-            _ADD_POSTING,
-            {
-                "meter_id": meter.id,
-                "kind": posting.kind,
-                "effective_at": posting.effective_at,
-                "recorded_at": posting.recorded_at,
-                "examination_id": posting.examination_id,
-                "order_line_id": posting.order_line_id,
-            },
-        )
-        assert result.inserted_primary_key is not None
-        posting_id = result.inserted_primary_key[0]
-        self.connection.execute(
-            _ADD_ENTRY,
-            [
-                {
-                    "posting_id": posting_id,
-                    "line_no": line_no,
-                    "account": entry.account,
-                    "package_id": entry.package_id,
-                    "amount": entry.amount,
-                }
-                for line_no, entry in enumerate(posting.entries)
-            ],
-        )
-        for entry in posting.entries:
-            self._move_remaining(entry)
-
-    def _move_remaining(self, entry: Entry) -> None:
-        if entry.account is LedgerAccount.PACKAGE:
-            self.connection.execute(
-                _MOVE_REMAINING, {"package_id": entry.package_id, "amount": entry.amount}
-            )
-
-    def _add_charge(self, meter: Meter, charged: Charged) -> None:
-        self.connection.execute(
-            _ADD_CHARGE,
-            {
-                "meter_id": meter.id,
-                "examination_id": charged.examination_id,
-                "state": charged.state,
-                "package_id": charged.package_id,
-                "charged_at": charged.charged_at,
-            },
-        )
-
-    def _settle(self, meter: Meter, settled: OwedSettled) -> None:
-        oldest = (
-            select(t.charges.c.id)
-            .where(t.charges.c.meter_id == meter.id, t.charges.c.state == "owed")
-            .order_by(t.charges.c.id)
-            .limit(settled.count)
-        )
-        result = self.connection.execute(
-            update(t.charges)
-            .where(t.charges.c.id.in_(oldest))
-            .values(state="funded", package_id=settled.package_id, settled_at=settled.settled_at)
-        )
-        assert result.rowcount == settled.count, "owed charges and ARREARS differ"
-
-    def _end_package(self, package_id: int, ended_at: Instant) -> None:
-        self.connection.execute(
-            update(t.packages).where(t.packages.c.id == package_id).values(ended_at=ended_at)
-        )
-
-    def _close_episode(self, meter: Meter, closed_at: Instant) -> None:
-        self.connection.execute(
-            update(t.episodes)
-            .where(t.episodes.c.meter_id == meter.id, t.episodes.c.closed_at.is_(None))
-            .values(closed_at=closed_at)
-        )
+        record(self.connection, meter, facts)
 
     def add_order(self, request: OrderRequest, *, placed_at: Instant) -> Order | None:
         """Insert an order and its lines; None where the number has been taken meanwhile."""
@@ -287,6 +138,8 @@ class SqlWork(SqlView):
                     meter=line.meter,
                     quantity=line.quantity,
                     storage_years=line.storage_years,
+                    years=line.years,
+                    renews_package_id=line.renews_package_id,
                 )
             )
         return self.order(request.number)

@@ -120,14 +120,13 @@ def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
 def _row(account: Account, meters: dict[str, MeterReading]) -> list[output.Cell]:
     name = account.plan.enforced_meter
     reading = meters[name]
-    meter = reading.meter
     return [
         str(account.id),
         account.name,
         picture.status(reading.status),
-        units.amount(name, meter.available),
-        units.amount(name, meter.used),
-        units.amount(name, meter.owed),
+        units.amount(name, reading.available),
+        units.amount(name, reading.used),
+        units.amount(name, reading.owed),
         picture.meaning(reading, account.zone),
         PlanOption[account.plan.name].value,
         account.agreement_no,

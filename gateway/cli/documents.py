@@ -60,19 +60,29 @@ def account_detail(
 
 
 def _meter(reading: MeterReading) -> Document:
-    meter = reading.meter
-    episode = meter.episode
+    episode = reading.meter.episode
+    amounts = _level(reading) if reading.meter.name == CAPACITY else _units(reading)
     return {
         "status": reading.status.value,
-        "available": meter.available,
-        "used": meter.used,
-        "owed": meter.owed,
-        "purchased": meter.purchased,
-        "expired": meter.expired,
-        "held": meter.held,
-        "voided": meter.voided,
+        **amounts,
         "arrears_since": _text(episode.started_at if episode else None),
         "deadline": _text(episode.deadline if episode else None),
+    }
+
+
+def _units(reading: MeterReading) -> Document:
+    names = ("available", "used", "owed", "purchased", "expired", "held", "voided")
+    return {name: getattr(reading, name) for name in names}
+
+
+def _level(reading: MeterReading) -> Document:
+    return {
+        "stored_bytes": reading.used,
+        "limit_bytes": reading.meter.limit,
+        "free_bytes": reading.available,
+        "owed_bytes": reading.owed,
+        # Acknowledged and not filed yet; today an instance is filed before it is acknowledged.
+        "pending_bytes": 0,
     }
 
 
@@ -82,6 +92,8 @@ def package_document(package: Package, order_no: str, meter: str, *, at: Instant
         state = "voided"
     elif package.ended_at is not None or package.expired(at):
         state = "expired"
+    elif at < package.effective_at:
+        state = "ahead"
     else:
         state = "active" if package.remaining else "used_up"
     return {
@@ -89,10 +101,11 @@ def package_document(package: Package, order_no: str, meter: str, *, at: Instant
         "order_no": order_no,
         "meter": meter,
         "quantity": package.quantity,
-        "remaining": package.remaining if state == "active" else 0,
+        "remaining": package.remaining if state in {"active", "ahead"} else 0,
         "state": state,
         "purchased_at": _text(package.purchased_at),
         "credited_at": _text(package.credited_at),
+        "effective_at": _text(package.effective_at),
         "expires_at": _text(package.expires_at),
         "storage_years": package.storage_years,
     }

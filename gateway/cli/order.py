@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import threading
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,11 +13,12 @@ from gateway.cli import documents, lookup, output, session, units
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
-from quota.order import LineRequest, OrderRequest, OrderState, Rejected
+from quota.account import CAPACITY, EXAM
+from quota.order import TERABYTE, LineRequest, OrderRequest, OrderState, Rejected
 
 if TYPE_CHECKING:
     from quota.account import Account
-    from quota.order import Order
+    from quota.order import Order, OrderLine
     from storage.ledger import SqlLedger
 
 CREDIT_WAIT_S = 10.0
@@ -41,7 +43,12 @@ _COLUMNS = [
 ]
 
 
-@app.command(epilog=examples("tollgate order place --account 1 --exams 2000 --order-no 2026-0042"))
+@app.command(
+    epilog=examples(
+        "tollgate order place --account 1 --exams 2000 --order-no 2026-0042",
+        "tollgate order place --account 2 --capacity-tb 1 --years 5 --order-no 2026-0043",
+    )
+)
 def place(
     context: typer.Context,
     *,
@@ -52,13 +59,32 @@ def place(
         ),
     ],
     exams: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             help="How many examinations: whole thousands, at least 1,000.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    capacity_tb: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="How many TB (10^12 bytes) of capacity: whole TB, at least 1.",
+            show_default=False,
+        ),
+    ] = None,
+    years: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="For how many whole years (default 1); capacity only."),
+    ] = None,
+    renews: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PACKAGE",
+            help="Begin where this capacity package ends: no gap, no double count.",
+        ),
+    ] = None,
     order_no: Annotated[
         str,
         typer.Option(
@@ -72,11 +98,10 @@ def place(
 ) -> None:
     """Place an order. Nothing is credited before it is paid."""
     from quota import service
-    from quota.account import EXAM
 
+    line = _line(exams=exams, capacity_tb=capacity_tb, years=years, renews=renews)
     with session.writing(context) as work:
         buyer = lookup.account(work, account)
-        line = LineRequest(meter=EXAM, quantity=exams)
         request = OrderRequest(number=order_no, account_id=buyer.id, lines=(line,))
         order = service.place(work, request)
         if isinstance(order, Rejected):
@@ -88,6 +113,36 @@ def place(
     output.say(f"order {order.number} is {order.state}: {_lines(order)} for {buyer.name}")
     if order.state is OrderState.PLACED:
         output.hint(f"next: tollgate order pay {shlex.quote(order.number)}")
+
+
+def _line(
+    *, exams: int | None, capacity_tb: str | None, years: int | None, renews: int | None
+) -> LineRequest:
+    """The one line that the options describe."""
+    if (exams is None) == (capacity_tb is None):
+        raise typer.BadParameter("give one of --exams and --capacity-tb")
+    if exams is not None:
+        if years is not None or renews is not None:
+            raise typer.BadParameter("--years and --renews go with --capacity-tb")
+        return LineRequest(meter=EXAM, quantity=exams)
+    assert capacity_tb is not None
+    return LineRequest(
+        meter=CAPACITY,
+        quantity=_bytes(capacity_tb),
+        years=1 if years is None else years,
+        renews_package_id=renews,
+    )
+
+
+def _bytes(capacity_tb: str) -> int:
+    """Exact: 1.5 TB is 1.5 x 10^12 bytes, for the rule to refuse, and no float is near it."""
+    try:
+        amount = Decimal(capacity_tb) * TERABYTE
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount != amount.to_integral_value():
+        raise typer.BadParameter(f"--capacity-tb is a number of TB, not {capacity_tb!r}")
+    return int(amount)
 
 
 @app.command(epilog=examples("tollgate order pay 2026-0042"))
@@ -204,6 +259,13 @@ def _row(order: Order, account: Account) -> list[output.Cell]:
 
 
 def _lines(order: Order) -> str:
-    return ", ".join(
-        f"{units.amount(line.meter, line.quantity)} examinations" for line in order.lines
-    )
+    return ", ".join(_described(line) for line in order.lines)
+
+
+def _described(line: OrderLine) -> str:
+    amount = units.amount(line.meter, line.quantity)
+    if line.meter == EXAM:
+        return f"{amount} examinations"
+    term = "1 year" if line.years == 1 else f"{line.years} years"
+    renewing = "" if line.renews_package_id is None else f", renewing {line.renews_package_id}"
+    return f"{amount} for {term}{renewing}"

@@ -12,14 +12,13 @@ from rich.text import Text
 
 from gateway.cli import output, units
 from quota.account import Plan
-from quota.order import UNITS_PER_EXAM_LINE
+from quota.order import TERABYTE, UNITS_PER_EXAM_LINE
 from quota.standing import Status
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from quota.account import Account
-    from quota.ledger import Meter
     from quota.service import MeterReading
 
 _BAR_CELLS_MAX = 60
@@ -39,7 +38,13 @@ _MEANINGS = {
     Status.UNPROVISIONED: "nothing was credited yet, uploads of examinations are refused",
     Status.CLOSED: "closed, uploads of new examinations are refused",
 }
-_PACKAGE_STYLES = {"active": "green", "used_up": "dim", "expired": "yellow", "voided": "dim"}
+_PACKAGE_STYLES = {
+    "active": "green",
+    "ahead": "cyan",
+    "used_up": "dim",
+    "expired": "yellow",
+    "voided": "dim",
+}
 # Each part of the bar: the meter's field, its sign (not all see colours) and its style.
 _PARTS = (
     ("used", "█", "blue"),
@@ -80,16 +85,17 @@ def advice(account: Account, reading: MeterReading, institutions: Sequence[str])
         lines.append(
             f"no institutions yet: tollgate institution create NAME --account {account.id}"
         )
-    if account.plan is Plan.PER_EXAM and reading.status not in {Status.OK, Status.CLOSED}:
-        owed = reading.meter.owed
-        thousands = max(1, -(-owed // UNITS_PER_EXAM_LINE))
-        exams = thousands * UNITS_PER_EXAM_LINE
+    if reading.status not in {Status.OK, Status.CLOSED}:
+        owed = reading.owed
+        if account.plan is Plan.PER_EXAM:
+            what = f"--exams {max(1, -(-owed // UNITS_PER_EXAM_LINE)) * UNITS_PER_EXAM_LINE}"
+        else:
+            what = f"--capacity-tb {max(1, -(-owed // TERABYTE))} --years 1"
         then = "; what is owed is paid off first" if owed else ""
         if reading.status is Status.SUSPENDED:
             then += ", then uploads resume by themselves"
         lines.append(
-            f"top up: tollgate order place --account {account.id} --exams {exams} "
-            f"--order-no NO{then}"
+            f"top up: tollgate order place --account {account.id} {what} --order-no NO{then}"
         )
     return lines
 
@@ -107,7 +113,6 @@ def show_account(
     if output.on_terminal():
         output.show(_panel(account, reading, facts))
         return
-    meter = reading.meter
     amounts = ("available", "used", "owed", "purchased", "expired", "held", "voided")
     rows = [
         ("account", f"{account.id}"),
@@ -115,13 +120,12 @@ def show_account(
         *facts,
         ("status", reading.status.value),
         ("meaning", meaning(reading, account.zone)),
-        *((name, units.amount(meter.name, getattr(meter, name))) for name in amounts),
+        *((name, units.amount(reading.meter.name, getattr(reading, name))) for name in amounts),
     ]
     output.facts(rows)
 
 
 def _panel(account: Account, reading: MeterReading, facts: Sequence[tuple[str, str]]) -> Panel:
-    meter = reading.meter
     head = Text.assemble(
         (f" {reading.status.value.upper()} ", f"reverse {_STATUS_STYLES[reading.status]}"),
         "  ",
@@ -131,14 +135,14 @@ def _panel(account: Account, reading: MeterReading, facts: Sequence[tuple[str, s
         Text.assemble((f"{name:<14}", "dim"), output.clean(value)) for name, value in facts
     )
     cells = max(10, min(_BAR_CELLS_MAX, output.console().width - 8))
-    parts = [head, Text(), bar(meter, cells), legend(meter), Text(), about]
+    parts = [head, Text(), bar(reading, cells), legend(reading), Text(), about]
     title = Text.assemble((output.clean(account.name), "bold"), (f"  account {account.id}", "dim"))
     return Panel(Padding(Group(*parts), (1, 2)), title=title, title_align="left", expand=False)
 
 
-def bar(meter: Meter, cells: int) -> Text:
+def bar(reading: MeterReading, cells: int) -> Text:
     """Used, available, owed and expired as one bar; whatever is not zero is to be seen."""
-    amounts = [getattr(meter, name) for name, _, _ in _PARTS]
+    amounts = [getattr(reading, name) for name, _, _ in _PARTS]
     total = sum(amounts)
     if total == 0:
         return Text("·" * cells, style="dim")
@@ -153,15 +157,15 @@ def bar(meter: Meter, cells: int) -> Text:
     )
 
 
-def legend(meter: Meter) -> Text:
+def legend(reading: MeterReading) -> Text:
     """The parts of the bar in figures."""
     parts = [
         Text.assemble(
             (f"{sign} ", style),
             f"{name} ",
-            (units.amount(meter.name, getattr(meter, name)), "bold"),
+            (units.amount(reading.meter.name, getattr(reading, name)), "bold"),
         )
         for name, sign, style in _PARTS
-        if getattr(meter, name) or name != "expired"
+        if getattr(reading, name) or name != "expired"
     ]
     return Text("   ").join(parts)

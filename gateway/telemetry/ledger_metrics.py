@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -19,12 +19,12 @@ from storage.errors import StorageError
 from storage.ledger import SqlLedger
 from storage.reports import counts
 
-_BALANCES = {
-    "purchased": "Units ever credited.",
-    "available": "Units that can be used now.",
-    "used": "Units used and paid for.",
-    "owed": "Units in arrears.",
-    "expired": "Units that lapsed unused.",
+_BALANCES: Mapping[str, tuple[str, Callable[[MeterReading], int]]] = {
+    "purchased": ("Units ever credited.", lambda reading: reading.meter.purchased),
+    "available": ("Units that can be used now.", lambda reading: reading.available),
+    "used": ("Units used and paid for, or bytes stored.", lambda reading: reading.used),
+    "owed": ("Units in arrears.", lambda reading: reading.owed),
+    "expired": ("Units that lapsed.", lambda reading: reading.meter.expired),
 }
 
 
@@ -87,10 +87,10 @@ class LedgerCollector(Collector):
 
 
 def _balances(readings: list[tuple[Account, MeterReading]]) -> Iterator[Metric]:
-    for balance, text in _BALANCES.items():
+    for balance, (text, value) in _BALANCES.items():
         family = GaugeMetricFamily(f"tollgate_quota_{balance}", text, labels=["account", "meter"])
         for account, reading in readings:
-            family.add_metric([account.name, reading.meter.name], getattr(reading.meter, balance))
+            family.add_metric([account.name, reading.meter.name], value(reading))
         yield family
 
 

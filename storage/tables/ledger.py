@@ -46,6 +46,8 @@ order_lines = Table(
     Column("meter", String(64), nullable=False),
     Column("quantity", UNITS, nullable=False),
     Column("storage_years", Integer, nullable=False),
+    Column("years", Integer, nullable=False, server_default="1"),
+    Column("renews_package_id", ID),
     UniqueConstraint("order_id", "line_no"),
 )
 
@@ -65,6 +67,7 @@ meters = Table(
     count("voided"),
     count("written_off"),
     count("active_quantity"),
+    count("stored"),
     UniqueConstraint("account_id", "name"),
 )
 
@@ -78,6 +81,7 @@ packages = Table(
     count("remaining"),
     Column("purchased_at", INSTANT, nullable=False),
     Column("effective_at", INSTANT, nullable=False),
+    Column("activated_at", INSTANT),
     Column("expires_at", INSTANT),
     Column("credited_at", INSTANT, nullable=False),
     Column("storage_years", Integer, nullable=False),
@@ -100,6 +104,15 @@ Index(
     packages.c.expires_at,
     sqlite_where=_ACTIVE,
     postgresql_where=_ACTIVE,
+)
+
+_AHEAD = text("activated_at IS NULL AND ended_at IS NULL")
+Index(
+    "ix_packages_ahead",
+    packages.c.meter_id,
+    packages.c.effective_at,
+    sqlite_where=_AHEAD,
+    postgresql_where=_AHEAD,
 )
 
 episodes = Table(
@@ -172,3 +185,13 @@ entries = Table(
     ref("package_id", "packages", nullable=True),
     Column("amount", UNITS, nullable=False),
 )
+
+level_moves = Table(
+    "level_moves",
+    metadata,
+    row_id(),
+    ref("meter_id", "meters"),
+    Column("delta", UNITS, nullable=False),
+    Column("moved_at", INSTANT, nullable=False),
+)
+Index("ix_level_moves_meter", level_moves.c.meter_id, level_moves.c.id)

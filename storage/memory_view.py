@@ -1,0 +1,121 @@
+"""One snapshot of the ledger in memory, and the state behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from quota.account import Account
+from quota.errors import UnknownAccount
+from quota.facts import (
+    Charged,
+)
+from quota.ledger import Meter, Posting
+from quota.order import Order, OrderState
+from quota.package import Package
+from quota.time import Clock, Instant
+
+
+@dataclass(kw_only=True, slots=True)
+class MemoryState:
+    """The whole ledger. Ids are positions counted from 1; all values are immutable."""
+
+    accounts: list[Account] = field(default_factory=list)
+    orders: dict[str, Order] = field(default_factory=dict)
+    lines: int = 0
+    meters: dict[tuple[int, str], Meter] = field(default_factory=dict)
+    packages: list[Package] = field(default_factory=list)
+    charges: dict[str, Charged] = field(default_factory=dict)
+    owed: dict[int, list[str]] = field(default_factory=dict)
+    """By meter: the examinations that are owed, the oldest first."""
+    journal: list[tuple[int, Posting]] = field(default_factory=list)
+
+    def copy(self) -> MemoryState:
+        """A state that can be changed without touching this one."""
+        return MemoryState(
+            accounts=list(self.accounts),
+            orders=dict(self.orders),
+            lines=self.lines,
+            meters=dict(self.meters),
+            packages=list(self.packages),
+            charges=dict(self.charges),
+            owed={meter_id: list(ids) for meter_id, ids in self.owed.items()},
+            journal=list(self.journal),
+        )
+
+
+class MemoryView:
+    """One snapshot of the ledger."""
+
+    def __init__(self, state: MemoryState, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+
+    def clock(self) -> Instant:
+        """The ledger's clock."""
+        return self._clock()
+
+    def account(self, account_id: int) -> Account:
+        """The account; raises UnknownAccount."""
+        if not 0 < account_id <= len(self._state.accounts):
+            raise UnknownAccount(account_id=account_id)
+        return self._state.accounts[account_id - 1]
+
+    def accounts(self) -> Sequence[Account]:
+        """Every account, by name."""
+        return sorted(self._state.accounts, key=lambda account: account.name)
+
+    def meter(self, account_id: int, name: str) -> Meter | None:
+        """The meter as last booked, or None where nothing was ever booked."""
+        return self._state.meters.get((account_id, name))
+
+    def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
+        """Packages not ended of which the beginning or the end has passed and is not booked."""
+        return [
+            package
+            for package in self._state.packages
+            if package.meter_id == meter_id
+            and package.ended_at is None
+            and (
+                package.expired(at) or (package.activated_at is None and package.effective_at <= at)
+            )
+        ]
+
+    def package(self, package_id: int) -> Package | None:
+        """One package."""
+        known = self._state.packages
+        return known[package_id - 1] if 0 < package_id <= len(known) else None
+
+    def packages(self, account_id: int) -> Sequence[Package]:
+        """Every package of the account in the order of crediting."""
+        meters = {
+            meter.id for (owner, _), meter in self._state.meters.items() if owner == account_id
+        }
+        return [package for package in self._state.packages if package.meter_id in meters]
+
+    def charge(self, examination_id: str) -> Charged | None:
+        """The standing (funded or owed) charge of an examination."""
+        return self._state.charges.get(examination_id)
+
+    def order(self, number: str) -> Order | None:
+        """The order with its lines."""
+        return self._state.orders.get(number)
+
+    def orders(self, account_id: int | None = None) -> Sequence[Order]:
+        """Orders of one account or of all, in the order of placing."""
+        return [
+            order
+            for order in self._state.orders.values()
+            if account_id is None or order.account_id == account_id
+        ]
+
+    def orders_to_credit(self) -> Sequence[str]:
+        """Numbers of the orders that are paid and not credited, oldest payment first."""
+        waiting = [order for order in self._state.orders.values() if order.state == OrderState.PAID]
+        # Sorting is stable: equal payments stay in the order of placing.
+        return [order.number for order in sorted(waiting, key=lambda order: order.paid_at or 0)]
+
+    def postings(self, account_id: int, name: str) -> Sequence[Posting]:
+        """The journal of one meter, the oldest first. Beyond the contract, for inspection."""
+        meter = self.meter(account_id, name)
+        return [posting for owner, posting in self._state.journal if meter and owner == meter.id]

@@ -1,0 +1,184 @@
+"""Persists what a book decided: one fact, one or two statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from quota.facts import (
+    Charged,
+    EpisodeClosed,
+    EpisodeOpened,
+    Fact,
+    LevelMoved,
+    OwedSettled,
+    PackageActivated,
+    PackageEnded,
+    Posted,
+)
+from quota.ledger import Entry, LedgerAccount, Meter, Posting
+from quota.time import Instant
+from storage import tables as t
+
+_MOVE_REMAINING = (
+    update(t.packages)
+    .where(t.packages.c.id == bindparam("package_id"))
+    .values(remaining=t.packages.c.remaining + bindparam("amount"))
+)
+_SAVE_METER = (
+    update(t.meters)
+    .where(t.meters.c.id == bindparam("meter_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "last_at",
+                "purchased",
+                "available",
+                "held",
+                "consumed",
+                "owed",
+                "expired",
+                "voided",
+                "written_off",
+                "active_quantity",
+                "stored",
+            )
+        }
+    )
+)
+_ADD_POSTING = insert(t.postings)
+_ADD_ENTRY = insert(t.entries)
+_ADD_CHARGE = insert(t.charges)
+
+
+def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
+    """Persist what a book decided: the journal, and the meter as it now stands."""
+    for fact in facts:
+        match fact:
+            case Posted(posting=posting):
+                _add_posting(connection, meter, posting)
+            case Charged():
+                _add_charge(connection, meter, fact)
+            case OwedSettled():
+                _settle(connection, meter, fact)
+            case PackageActivated(package_id=package_id, activated_at=activated_at):
+                _set_package(connection, package_id, activated_at=activated_at)
+            case LevelMoved(delta=delta, moved_at=moved_at):
+                connection.execute(
+                    insert(t.level_moves),
+                    {"meter_id": meter.id, "delta": delta, "moved_at": moved_at},
+                )
+            case PackageEnded(package_id=package_id, ended_at=ended_at):
+                _set_package(connection, package_id, ended_at=ended_at)
+            case EpisodeOpened(episode=episode):
+                connection.execute(
+                    insert(t.episodes),
+                    {
+                        "meter_id": meter.id,
+                        "started_at": episode.started_at,
+                        "deadline": episode.deadline,
+                    },
+                )
+            case EpisodeClosed(closed_at=closed_at):
+                _close_episode(connection, meter, closed_at)
+    _save(connection, meter)
+
+
+def _save(connection: Connection, meter: Meter) -> None:
+    connection.execute(
+        _SAVE_METER,
+        {
+            "meter_id": meter.id,
+            "last_at": meter.last_at,
+            "purchased": meter.purchased,
+            "available": meter.available,
+            "held": meter.held,
+            "consumed": meter.consumed,
+            "owed": meter.owed,
+            "expired": meter.expired,
+            "voided": meter.voided,
+            "written_off": meter.written_off,
+            "active_quantity": meter.active_quantity,
+            "stored": meter.stored,
+        },
+    )
+
+
+def _add_posting(connection: Connection, meter: Meter, posting: Posting) -> None:
+    result = connection.execute(
+        _ADD_POSTING,
+        {
+            "meter_id": meter.id,
+            "kind": posting.kind,
+            "effective_at": posting.effective_at,
+            "recorded_at": posting.recorded_at,
+            "examination_id": posting.examination_id,
+            "order_line_id": posting.order_line_id,
+        },
+    )
+    assert result.inserted_primary_key is not None
+    posting_id = result.inserted_primary_key[0]
+    connection.execute(
+        _ADD_ENTRY,
+        [
+            {
+                "posting_id": posting_id,
+                "line_no": line_no,
+                "account": entry.account,
+                "package_id": entry.package_id,
+                "amount": entry.amount,
+            }
+            for line_no, entry in enumerate(posting.entries)
+        ],
+    )
+    for entry in posting.entries:
+        _move_remaining(connection, entry)
+
+
+def _move_remaining(connection: Connection, entry: Entry) -> None:
+    if entry.account is LedgerAccount.PACKAGE:
+        connection.execute(
+            _MOVE_REMAINING, {"package_id": entry.package_id, "amount": entry.amount}
+        )
+
+
+def _add_charge(connection: Connection, meter: Meter, charged: Charged) -> None:
+    connection.execute(
+        _ADD_CHARGE,
+        {
+            "meter_id": meter.id,
+            "examination_id": charged.examination_id,
+            "state": charged.state,
+            "package_id": charged.package_id,
+            "charged_at": charged.charged_at,
+        },
+    )
+
+
+def _settle(connection: Connection, meter: Meter, settled: OwedSettled) -> None:
+    oldest = (
+        select(t.charges.c.id)
+        .where(t.charges.c.meter_id == meter.id, t.charges.c.state == "owed")
+        .order_by(t.charges.c.id)
+        .limit(settled.count)
+    )
+    result = connection.execute(
+        update(t.charges)
+        .where(t.charges.c.id.in_(oldest))
+        .values(state="funded", package_id=settled.package_id, settled_at=settled.settled_at)
+    )
+    assert result.rowcount == settled.count, "owed charges and ARREARS differ"
+
+
+def _set_package(connection: Connection, package_id: int, **instants: Instant) -> None:
+    connection.execute(update(t.packages).where(t.packages.c.id == package_id).values(instants))
+
+
+def _close_episode(connection: Connection, meter: Meter, closed_at: Instant) -> None:
+    connection.execute(
+        update(t.episodes)
+        .where(t.episodes.c.meter_id == meter.id, t.episodes.c.closed_at.is_(None))
+        .values(closed_at=closed_at)
+    )
