@@ -1,30 +1,32 @@
 """The keeper: what happens because time passes. One per database, elected by a lock.
 
-It credits paid orders, books boundaries that have passed, completes quiet examinations, and
-once a day verifies the ledger and removes orphaned objects. Nothing waits for it: reads and
-admissions count boundaries in by themselves (TIME-3, TIME-4), so a keeper that did not run changes
-no answer.
+It credits paid orders, books boundaries that have passed, completes quiet examinations, removes
+the objects of deleted ones, and once a day verifies the ledger and removes orphaned objects.
+Nothing waits for it: reads and admissions count boundaries in by themselves (TIME-3, TIME-4), so a
+keeper that did not run changes no answer.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from quota import service
 from quota.order import Order
 from storage.bookkeeping import due_meters
+from storage.deletion import delete_objects, objects_to_delete
 from storage.errors import StorageError
 from storage.examinations import complete_quiet
 from storage.ledger import SqlLedger
+from storage.objects import LocalArchive
 from storage.sweep import sweep
 from storage.verify import Report, verify
 
 INTERVAL_S = 1.0
 DAILY_S = 86_400.0
 _COMPLETED_PER_ROUND = 500
+_DELETED_PER_ROUND = 1_000
 
 
 class KeeperObserver(Protocol):
@@ -61,10 +63,12 @@ def credit_paid_orders(ledger: SqlLedger, *, credited: Callable[[Order], None]) 
 class Keeper:
     """Runs rounds on its own thread until stopped."""
 
-    def __init__(self, ledger: SqlLedger, observer: KeeperObserver, *, archive_root: Path) -> None:
+    def __init__(
+        self, ledger: SqlLedger, observer: KeeperObserver, *, archive: LocalArchive
+    ) -> None:
         self._ledger = ledger
         self._observer = observer
-        self._archive_root = archive_root
+        self._archive = archive
         self._stop = threading.Event()
         self._daily_in_s = INTERVAL_S
 
@@ -86,6 +90,7 @@ class Keeper:
         credit_paid_orders(self._ledger, credited=self._observer.order_credited)
         self._book_boundaries()
         self._complete_examinations()
+        self._delete_objects()
         self._daily_if_due()
 
     def _book_boundaries(self) -> None:
@@ -104,13 +109,21 @@ class Keeper:
         for examination_id in completed:
             self._observer.examination_completed(examination_id)
 
+    def _delete_objects(self) -> None:
+        with self._ledger.read() as view:
+            objects = objects_to_delete(view, limit=_DELETED_PER_ROUND)
+        if objects:
+            with self._ledger.begin() as work:
+                delete_objects(work, self._archive, objects)
+                work.commit()
+
     def _daily_if_due(self) -> None:
         self._daily_in_s -= INTERVAL_S
         if self._daily_in_s > 0:
             return
         self._daily_in_s = DAILY_S
         with self._ledger.read() as view:
-            report = verify(view, archive_root=self._archive_root)
+            report = verify(view, archive_root=self._archive.root)
         self._observer.ledger_verified(report)
-        if removed := sweep(self._ledger, self._archive_root):
+        if removed := sweep(self._ledger, self._archive.root):
             self._observer.objects_swept(removed)

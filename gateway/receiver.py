@@ -40,6 +40,7 @@ class _Place:
     examination_id: str
     object_key: str
     quarantined: bool
+    generation: int = 0
 
 
 class Receiver:
@@ -99,6 +100,7 @@ class Receiver:
             object_key=place.object_key,
             sha256=sha256,
             size_bytes=size,
+            generation=place.generation,
         )
         # If this raises, the COMMIT may have happened: the object stays, and the sender's next
         # attempt finds it on record, or files it.
@@ -131,6 +133,7 @@ def _place(found: New | Known | Different, incoming: Incoming, sha256: str) -> _
                 examination_id=examination_id,
                 object_key=f"objects/{examination_id}/{generation}/{sha256}.dcm",
                 quarantined=False,
+                generation=generation,
             )
         case New():
             proposed = new_examination_id()

@@ -15,6 +15,7 @@ from quota.ledger import Meter
 from quota.order import Order, OrderRequest, Rejected
 from quota.package import Package
 from quota.ports import View, Work
+from quota.retention import OWED_YEARS, retained_until
 from quota.standing import Standing, Status
 from quota.time import Instant
 
@@ -26,6 +27,8 @@ class Admitted:
     examination_id: str
     admitted_at: Instant
     charge: Charged | None
+    retained_until: Instant | None
+    """None on the capacity plan: kept while a capacity package is active (§8)."""
 
 
 Admission: TypeAlias = Admitted | Refused
@@ -84,7 +87,7 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
     enforced = account.plan.enforced_meter
     book = _open(work, account, enforced)
     if (charge := work.charge(examination_id)) is not None:
-        return Admitted(examination_id=examination_id, admitted_at=charge.charged_at, charge=charge)
+        return _admitted(work, examination_id, charge.charged_at, charge)
     decision = admission.decide(book.standing(closed=account.closed_at is not None), at=book.at)
     if isinstance(decision, Refused):
         return decision
@@ -93,7 +96,23 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
         head = work.burn_head(book.meter.id, book.at, limit=1)
         charged = book.charge(examination_id, list(head))
     work.record(book.meter, book.facts)
-    return Admitted(examination_id=examination_id, admitted_at=book.at, charge=charged)
+    return _admitted(work, examination_id, book.at, charged)
+
+
+def _admitted(
+    work: Work, examination_id: str, admitted_at: Instant, charge: Charged | None
+) -> Admitted:
+    retained = None
+    if charge is not None:
+        package = None if charge.package_id is None else work.package(charge.package_id)
+        years = OWED_YEARS if package is None else package.storage_years
+        retained = retained_until(admitted_at, storage_years=years)
+    return Admitted(
+        examination_id=examination_id,
+        admitted_at=admitted_at,
+        charge=charge,
+        retained_until=retained,
+    )
 
 
 def read_meter(view: View, account: Account, name: str) -> MeterReading:

@@ -38,6 +38,8 @@ class Arrival:
     object_key: str
     sha256: str
     size_bytes: int
+    generation: int = 0
+    """The examination's, as it was when the object was put: a deletion raises it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,7 @@ _GROW = (
             else_=bindparam("until"),
         ),
         completed_at=None,
+        deleted_at=None,
     )
     .returning(t.examinations.c.admitted_at, t.examinations.c.patient_id_raw)
 )
@@ -89,8 +92,9 @@ def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
                 return Overtaken()
             _set_aside(work, arrival, difference)
             return SetAside(examination_id=examination_id)
-        case Known(examination_id=known, account_id=account_id):
-            if arrival.quarantined or known != arrival.examination_id:
+        case Known(examination_id=known, generation=generation, account_id=account_id):
+            place = (arrival.examination_id, arrival.generation)
+            if arrival.quarantined or place != (known, generation):
                 return Overtaken()
             # An examination belongs for ever to the account that admitted it (§1).
             level = service.open_level(work, work.account(account_id))
@@ -108,12 +112,14 @@ def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Ref
         return admission
     # Both meters are locked before any row, `exam` first: one order for everybody (§13).
     level = service.open_level(work, account)
-    if not _add_examination(work, arrival, account_id=account.id, at=admission.admitted_at):
+    if not _add_examination(work, arrival, admission, account_id=account.id):
         return Overtaken()
     return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=admission)
 
 
-def _add_examination(work: SqlWork, arrival: Arrival, *, account_id: int, at: Instant) -> bool:
+def _add_examination(
+    work: SqlWork, arrival: Arrival, admission: Admitted, *, account_id: int
+) -> bool:
     """Insert the examination; False where another transaction admitted it while we waited."""
     incoming = arrival.incoming
     description = incoming.description
@@ -133,8 +139,9 @@ def _add_examination(work: SqlWork, arrival: Arrival, *, account_id: int, at: In
             "modality": description.modality,
             "study_date": description.study_date,
             "study_description": description.study_description,
-            "admitted_at": at,
-            "quiet_until": at,
+            "admitted_at": admission.admitted_at,
+            "quiet_until": admission.admitted_at,
+            "retained_until": admission.retained_until,
         },
     )
 

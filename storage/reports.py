@@ -40,6 +40,9 @@ class ExaminationRow:
     package_id: int | None
     admitted_at: Instant
     completed_at: Instant | None
+    retained_until: Instant | None
+    """To be kept until then; None on the capacity plan: while a capacity package is active."""
+    deleted_at: Instant | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,6 +234,8 @@ def _examination_row(row: Row[Any], now: Instant) -> ExaminationRow:
         package_id=row.package_id,
         admitted_at=row.admitted_at,
         completed_at=row.quiet_until if complete else None,
+        retained_until=row.retained_until,
+        deleted_at=row.deleted_at,
     )
 
 

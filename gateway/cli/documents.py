@@ -152,6 +152,8 @@ def order_document(order: Order, account: str) -> Document:
                 "meter": line.meter,
                 "quantity": line.quantity,
                 "storage_years": line.storage_years,
+                "years": line.years,
+                "renews_package_id": line.renews_package_id,
             }
             for line in order.lines
         ],
@@ -182,7 +184,7 @@ def refusal_document(row: RefusalRow) -> Document:
 
 def _plain(record: Any) -> Document:
     return {
-        name: _text(value) if name.endswith("_at") else value
+        name: _text(value) if name.endswith(("_at", "_until")) else value
         for name, value in asdict(record).items()
     }
 

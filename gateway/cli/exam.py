@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,7 @@ from gateway.cli.problem import Problem
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from quota.time import Instant
     from storage.reports import ExaminationDetail, ExaminationRow
 
 LIMIT = 1_000
@@ -24,9 +27,19 @@ InstitutionOption = Annotated[
     str | None,
     typer.Option(metavar="INSTITUTION", help="Only those of this institution (id or name)."),
 ]
+ExamArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The examination's id, or a Study Instance UID that only one institution has.",
+        show_default=False,
+    ),
+]
 LimitOption = Annotated[
     int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="Show the latest N.")
 ]
+
+_NO_SUCH = "no examination has that id, or several have that study; see: tollgate exam list"
 
 app = noun("What was uploaded: examinations, their instances and charges.")
 
@@ -86,14 +99,7 @@ def list_(
 def show(
     context: typer.Context,
     *,
-    exam: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID",
-            help="The examination's id, or a Study Instance UID that only one institution has.",
-            show_default=False,
-        ),
-    ],
+    exam: ExamArgument,
     as_json: AsJson = False,
 ) -> None:
     """Show one examination with its patient, series and findings."""
@@ -103,13 +109,66 @@ def show(
         detail = examination(view, exam.strip())
         zones = {account.name: account.zone for account in view.accounts()}
     if detail is None:
-        raise Problem(
-            "no examination has that id, or several have that study; see: tollgate exam list"
-        )
+        raise Problem(_NO_SUCH)
     if as_json:
         output.document(documents.examination_detail(detail))
         return
     _show(detail, zones[detail.row.account])
+
+
+@app.command(
+    epilog=examples(
+        "tollgate exam delete 01a20164-5b29-70d7-b624-2622f76901ad --reason 'patient request 17'",
+    )
+)
+def delete(
+    context: typer.Context,
+    *,
+    exam: ExamArgument,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; it is journaled.", show_default=False)
+    ],
+    actor: Annotated[
+        str, typer.Option(metavar="NAME", help="Who; it is journaled.", default_factory=getuser)
+    ],
+    override: Annotated[
+        bool, typer.Option("--override", help="Delete although the retention has not ended.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete an examination's instances and free their bytes.
+
+    The examination stays on record with its charge: uploaded again, it is not charged again.
+    Before the end of its retention this needs --override.
+    """
+    from storage.deletion import Retained, delete_examination
+    from storage.reports import examination
+
+    if not reason.strip():
+        raise typer.BadParameter("--reason says why; it can't be empty")
+    with session.writing(context) as work:
+        detail = examination(work, exam.strip())
+        if detail is None:
+            raise Problem(_NO_SUCH)
+        zone = next(one.zone for one in work.accounts() if one.name == detail.row.account)
+        result = delete_examination(
+            work, detail.row.id, actor=actor, reason=reason.strip(), override=override
+        )
+        if isinstance(result, Retained):
+            raise Problem(_retained(result.until, zone), rule="RETENTION")
+        work.commit()
+    if as_json:
+        output.document(asdict(result))
+        return
+    output.say(
+        f"examination {result.examination_id} is deleted: {units.count(result.instances)} "
+        f"instances, {units.size(result.bytes)}"
+    )
+
+
+def _retained(until: Instant | None, zone: ZoneInfo) -> str:
+    term = f"until {units.local(until, zone)}" if until else "while its account has capacity"
+    return f"the examination is to be kept {term}; --override deletes it all the same"
 
 
 def _row(row: ExaminationRow, zone: ZoneInfo) -> list[output.Cell]:

@@ -6,6 +6,7 @@ from sqlalchemy import Table
 
 from storage.tables.archive import (
     conflicts,
+    deleted_objects,
     examination_findings,
     examination_studies,
     examinations,
@@ -31,6 +32,7 @@ from storage.tables.registry import (
     device_sop_classes,
     devices,
     institutions,
+    operator_actions,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "accounts",
     "charges",
     "conflicts",
+    "deleted_objects",
     "device_networks",
     "device_sop_classes",
     "devices",
@@ -51,6 +54,7 @@ __all__ = [
     "level_moves",
     "metadata",
     "meters",
+    "operator_actions",
     "order_lines",
     "orders",
     "packages",

@@ -37,11 +37,14 @@ examinations = Table(
     Column("admitted_at", INSTANT, nullable=False),
     Column("quiet_until", INSTANT, nullable=False),
     Column("completed_at", INSTANT),
+    Column("retained_until", INSTANT),
+    Column("deleted_at", INSTANT),
     count("instances"),
     count("bytes"),
     UniqueConstraint("institution_id", "key"),
 )
 Index("ix_examinations_admitted", examinations.c.admitted_at)
+Index("ix_examinations_retained", examinations.c.retained_until)
 _RECEIVING = text("completed_at IS NULL")
 Index(
     "ix_examinations_receiving",
@@ -144,4 +147,12 @@ Index(
     refused_instances.c.sop_instance_uid,
     sqlite_where=_MISSING,
     postgresql_where=_MISSING,
+)
+
+deleted_objects = Table(
+    "deleted_objects",
+    metadata,
+    row_id(),
+    Column("object_key", String(200), nullable=False),
+    Column("deleted_at", INSTANT, nullable=False),
 )

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     String,
     Table,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -62,4 +63,15 @@ device_sop_classes = Table(
     metadata,
     Column("device_id", ID, ForeignKey("devices.id"), primary_key=True),
     Column("sop_class_uid", UID, primary_key=True),
+)
+
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    row_id(),
+    Column("acted_at", INSTANT, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -1,9 +1,11 @@
-"""Capacity: levels of stored bytes, terms and renewals, beginnings that lie ahead."""
+"""Capacity, retention and deletion."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from quota.retention import retained_until
 
 revision = "0003"
 down_revision = "0002"
@@ -43,6 +45,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_level_moves_meter", "level_moves", ["meter_id", "id"])
     _count_what_is_stored()
+    _keep_and_delete()
 
 
 def _count_what_is_stored() -> None:
@@ -61,3 +64,43 @@ def _count_what_is_stored() -> None:
         "INSERT INTO level_moves (meter_id, delta, moved_at) "
         "SELECT id, stored, last_at FROM meters WHERE stored > 0"
     )
+
+
+def _keep_and_delete() -> None:
+    op.add_column("examinations", sa.Column("retained_until", sa.BigInteger(), nullable=True))
+    op.add_column("examinations", sa.Column("deleted_at", sa.BigInteger(), nullable=True))
+    op.create_index("ix_examinations_retained", "examinations", ["retained_until"])
+    op.create_table(
+        "deleted_objects",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("object_key", sa.String(length=200), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_deleted_objects"),
+    )
+    op.create_table(
+        "operator_actions",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("acted_at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=100), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_operator_actions"),
+    )
+    _retain_what_is_there()
+
+
+def _retain_what_is_there() -> None:
+    """Until now every package stored for 15 years, and so did what is owed."""
+    connection = op.get_bind()
+    rows = connection.execute(
+        sa.text(
+            "SELECT x.id, x.admitted_at FROM examinations x "
+            "JOIN accounts a ON a.id = x.account_id AND a.plan = 'per_exam'"
+        )
+    ).all()
+    for row in rows:
+        connection.execute(
+            sa.text("UPDATE examinations SET retained_until = :until WHERE id = :id"),
+            {"id": row.id, "until": retained_until(row.admitted_at, storage_years=15)},
+        )
