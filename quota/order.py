@@ -113,7 +113,7 @@ class OrderRequest:
 
 
 def check(
-    request: OrderRequest, account: Account, *, packages: Sequence[Package]
+    request: OrderRequest, account: Account, *, packages: Sequence[Package] = ()
 ) -> Rejected | None:
     """ORD-1, ORD-2, ORD-4: why the order can't be placed for `account`, or None if it can.
 
@@ -145,7 +145,8 @@ def _check_line(line: LineRequest, account: Account, renewable: set[int]) -> Rej
             f"the account's plan ({account.plan}) does not enforce the meter {line.meter!r}"
         )
     if line.quantity > UNITS_MAX[line.meter]:
-        return _ord_1(f"a line has at most {UNITS_MAX[line.meter]:,} units")
+        unit = "examinations" if line.meter == EXAM else "bytes"
+        return _ord_1(f"a line has at most {UNITS_MAX[line.meter]:,} {unit}")
     if not 1 <= line.storage_years <= STORAGE_YEARS_MAX:
         return _ord_1(f"examinations are stored for 1 to {STORAGE_YEARS_MAX} years")
     if line.renews_package_id is not None and line.renews_package_id not in renewable:

@@ -71,7 +71,7 @@ class MemoryView:
 
     def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
         """Packages not ended of which the beginning or the end has passed and is not booked."""
-        return [
+        due = (
             package
             for package in self._state.packages
             if package.meter_id == meter_id
@@ -79,7 +79,8 @@ class MemoryView:
             and (
                 package.expired(at) or (package.activated_at is None and package.effective_at <= at)
             )
-        ]
+        )
+        return sorted(due, key=lambda package: package.burn_key)
 
     def package(self, package_id: int) -> Package | None:
         """One package."""

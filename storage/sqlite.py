@@ -51,7 +51,7 @@ class SqliteDatabase:
         """
         with (
             unavailable(),
-            _locked(self._lock_dir / f"{_WRITERS}.lock"),
+            locked(self._lock_dir / f"{_WRITERS}.lock"),
             self._writer.connect() as connection,
             rolled_back(connection),
         ):
@@ -98,7 +98,7 @@ def try_lock_file(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Wait for an exclusive lock on `path`; a lock per open file, so threads queue as well."""
     descriptor = _open(path)
     try:

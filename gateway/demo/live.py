@@ -134,7 +134,7 @@ def _account(snapshot: Snapshot, width: int) -> Panel:
     if reading.meter.episode is not None:
         left = countdown(reading.meter.episode.deadline - reading.at)
         clock.append_text(Text.assemble(("   left of the grace ", "dim"), (left, "bold red")))
-    parts = [head, picture.bar(reading.meter, width - 4), picture.legend(reading.meter), clock]
+    parts = [head, picture.bar(reading, width - 4), picture.legend(reading), clock]
     return Panel(
         Group(*parts), title=Text(snapshot.account.name, "bold"), title_align="left", width=width
     )

@@ -68,6 +68,7 @@ def a_package(
         remaining=quantity if remaining is None else remaining,
         purchased_at=credited_at,
         effective_at=credited_at,
+        activated_at=credited_at,
         expires_at=expires_at,
         credited_at=credited_at,
         storage_years=15,

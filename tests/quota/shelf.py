@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from quota.book import (
-    Book,
+from quota.book import Book
+from quota.facts import (
     Charged,
     EpisodeClosed,
     EpisodeOpened,
     OwedSettled,
+    PackageActivated,
     PackageEnded,
     Posted,
 )
@@ -34,7 +35,7 @@ class Shelf:
     def open(self, clock_reading: Instant) -> Book:
         """A book at T, with what is due booked (TIME-3)."""
         book = Book(self.meter, clock_reading=clock_reading)
-        book.expire(
+        book.materialise(
             [p for p in self.packages.values() if p.ended_at is None and p.expired(book.at)]
         )
         return book
@@ -54,13 +55,14 @@ class Shelf:
         """Open, credit and record one package; returns it as it then stands."""
         book = self.open(at)
         package_id = len(self.packages) + 1
-        package = a_package(
+        new = a_package(
             package_id,
             quantity=quantity,
             remaining=0,
             credited_at=book.at,
             expires_at=expires_at,
         )
+        package = replace(new, activated_at=None)
         self.packages[package_id] = package
         book.credit(package)
         self.record(book)
@@ -80,6 +82,10 @@ class Shelf:
                     assert len(owed) >= fact.count
                     for name in owed[: fact.count]:
                         self.charges[name] = fact.package_id
+                case PackageActivated():
+                    begun = self.packages[fact.package_id]
+                    changed = replace(begun, activated_at=fact.activated_at)
+                    self.packages[fact.package_id] = changed
                 case PackageEnded():
                     ended = self.packages[fact.package_id]
                     self.packages[fact.package_id] = replace(ended, ended_at=fact.ended_at)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quota.book import Book, EpisodeOpened, PackageEnded, Posted
+from quota.book import Book
+from quota.facts import EpisodeOpened, PackageEnded, Posted
 from quota.ledger import Entry, Episode, LedgerAccount, PostingKind
 from quota.standing import Status
 from tests.quota.makers import DAY, HOUR, NOON, a_meter, a_package
@@ -162,7 +163,7 @@ def test_expiries_are_booked_in_the_order_of_time() -> None:
     ]
     book = Book(a_meter(available=3_000, active_quantity=3_000), clock_reading=NOON + 9)
 
-    book.expire(due)
+    book.materialise(due)
 
     assert [f.package_id for f in book.facts if isinstance(f, PackageEnded)] == [2, 3, 1]
     times = [f.posting.effective_at for f in book.facts if isinstance(f, Posted)]
@@ -173,7 +174,7 @@ def test_an_empty_package_ends_without_a_posting() -> None:
     """Nothing moves where nothing is left, but the package no longer counts as active."""
     book = Book(a_meter(active_quantity=1_000), clock_reading=NOON + 9)
 
-    book.expire([a_package(1, remaining=0, expires_at=NOON + 1)])
+    book.materialise([a_package(1, remaining=0, expires_at=NOON + 1)])
 
     assert book.facts == [PackageEnded(package_id=1, ended_at=NOON + 1)]
     assert book.meter.active_quantity == 0

@@ -12,10 +12,10 @@ from quota.order import (
     OrderRequest,
     OrderState,
     check,
-    expires_at,
+    validity,
 )
 from quota.time import isoformat
-from tests.quota.makers import NOON, an_account, an_order
+from tests.quota.makers import HOUR, NOON, an_account, an_order
 
 
 @pytest.mark.parametrize("quantity", [1_000, 2_000, 999_000, 1_000_000_000])
@@ -144,8 +144,11 @@ def test_an_order_is_placed_then_paid_then_credited(
 
 def test_validity_counts_from_the_payment() -> None:
     """ORD-3, TIME-5: paid on 10 March in Shanghai, good until the end of 10 March next year."""
-    line = OrderLine(id=1, meter=EXAM, quantity=1_000, storage_years=15)
+    line = OrderLine(
+        id=1, meter=EXAM, quantity=1_000, storage_years=15, years=1, renews_package_id=None
+    )
 
-    expiry = expires_at(line, an_account(), paid_at=NOON)
+    term = validity(line, an_account(), paid_at=NOON, credited_at=NOON + HOUR, renewed=None)
 
-    assert isoformat(expiry) == "2026-03-10T16:00:00.000000Z"
+    assert term.effective_at == NOON + HOUR
+    assert isoformat(term.expires_at) == "2026-03-10T16:00:00.000000Z"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from quota.time import (
     Instant,
+    expiry,
     first_instant_of,
     isoformat,
-    one_year_expiry,
     to_datetime,
     to_instant,
 )
@@ -139,7 +139,7 @@ def test_a_year_ends_after_the_anniversary_of_the_purchase(
     zone: str, bought: str, expires: str
 ) -> None:
     """TIME-5: the first instant of the local date after the anniversary; 29 Feb counts as 28."""
-    assert isoformat(one_year_expiry(local(zone, bought), ZoneInfo(zone))) == isoformat(
+    assert isoformat(expiry(local(zone, bought), ZoneInfo(zone), years=1)) == isoformat(
         utc(expires)
     )
 
@@ -148,8 +148,8 @@ def test_the_date_of_purchase_is_the_one_of_the_accounts_zone() -> None:
     """One instant, two local dates: two hospitals across the date line expire a day apart."""
     bought = utc("2025-06-01 10:30")
 
-    east = one_year_expiry(bought, ZoneInfo("Pacific/Kiritimati"))
-    west = one_year_expiry(bought, ZoneInfo("Pacific/Pago_Pago"))
+    east = expiry(bought, ZoneInfo("Pacific/Kiritimati"), years=1)
+    west = expiry(bought, ZoneInfo("Pacific/Pago_Pago"), years=1)
 
     assert isoformat(east) == isoformat(utc("2026-06-02 10:00"))
     assert isoformat(west) == isoformat(utc("2026-06-01 11:00"))
@@ -166,10 +166,10 @@ def test_a_package_lasts_through_its_whole_anniversary(moment: Instant, name: st
     assume((day.month, day.day) != (2, 29))
     anniversary = day.replace(year=day.year + 1)
 
-    expiry = one_year_expiry(moment, zone)
+    expires = expiry(moment, zone, years=1)
 
-    assert to_datetime(expiry - 1).astimezone(zone).date() <= anniversary
-    assert to_datetime(expiry).astimezone(zone).date() > anniversary
+    assert to_datetime(expires - 1).astimezone(zone).date() <= anniversary
+    assert to_datetime(expires).astimezone(zone).date() > anniversary
 
 
 @given(st.integers(-(10**15), 4 * 10**15))

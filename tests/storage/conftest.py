@@ -15,6 +15,7 @@ from storage.memory import MemoryLedger
 from tests.storage.hospital import Site
 from tests.storage.kit import HandClock, add_account, failed, open_sqlite, verified
 from tests.storage.past import Copy, live
+from tests.storage.server import Server
 
 SMALL_PACKAGES = 12
 """The tests credit packages of a few units, which nobody could buy: invariant 12 says so."""
@@ -41,12 +42,29 @@ def sound_sqlite(sqlite: SqlLedger) -> Iterator[SqlLedger]:
     assert failed(verified(sqlite)) <= {SMALL_PACKAGES}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server of this test process, with a template of an empty ledger."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql(server: Server, clock: HandClock) -> Iterator[SqlLedger]:
+    """An empty ledger in a new PostgreSQL database, whose invariants hold when the test ends."""
+    ledger = SqlLedger(server.new_database(), clock)
+    yield ledger
+    assert failed(verified(ledger)) <= {SMALL_PACKAGES}
+    ledger.database.dispose()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def ledger(request: pytest.FixtureRequest, clock: HandClock) -> Ledger:
-    """An empty ledger, once on each store: what holds for one holds for the other."""
+    """An empty ledger, once on each store: what holds for one holds for the others."""
     if request.param == "memory":
         return MemoryLedger(clock)
-    sound: Ledger = request.getfixturevalue("sound_sqlite")
+    name = "sound_sqlite" if request.param == "sqlite" else "postgresql"
+    sound: Ledger = request.getfixturevalue(name)
     return sound
 
 

@@ -29,7 +29,8 @@ def lone_examinations(count: int) -> str:
     return f"""
 INSERT INTO examinations SELECT 'lone-' || n.value, institution_id, account_id, device_id,
     'key-' || n.value, study_instance_uid, accession, patient_id, patient_id_raw, patient_name,
-    modality, study_date, study_description, 0, admitted_at, quiet_until, completed_at, 0, 0
+    modality, study_date, study_description, 0, admitted_at, quiet_until, completed_at, 0, 0,
+    NULL, NULL
 FROM examinations x, json_each('{list(range(count))}') n WHERE x.id = 'examination-1-1'
 """  # noqa: S608  # a list of our own numbers
 
@@ -59,7 +60,7 @@ CORRUPTIONS = [
     Corruption(
         2,
         "a wrong base of the LOW threshold",
-        "UPDATE meters SET active_quantity = 1000",
+        "UPDATE meters SET active_quantity = 1000 WHERE name = 'exam'",
     ),
     Corruption(
         2,
@@ -112,7 +113,12 @@ CORRUPTIONS = [
         "a charge of an examination that another account has",
         """
         INSERT INTO accounts VALUES (2, 'B', 'per_capacity', 'AG', 'UTC', 0, NULL);
-        UPDATE examinations SET account_id = 2 WHERE id = 'examination-1-1'
+        UPDATE examinations SET account_id = 2 WHERE id = 'examination-1-1';
+        INSERT INTO level_moves (meter_id, delta, moved_at) SELECT m.id, -x.bytes, m.last_at
+            FROM meters m, examinations x WHERE m.name = 'capacity' AND x.id = 'examination-1-1';
+        UPDATE meters SET stored = stored
+            - (SELECT bytes FROM examinations WHERE id = 'examination-1-1')
+            WHERE name = 'capacity'
         """,
     ),
     Corruption(
@@ -229,6 +235,20 @@ CORRUPTIONS = [
         UPDATE packages SET quantity = 1500 WHERE id = 2;
         UPDATE entries SET amount = amount / 1000 * 1500 WHERE posting_id IN (2, 7);
         UPDATE meters SET purchased = purchased + 500, expired = expired + 500
+            WHERE name = 'exam'
+        """,
+    ),
+    Corruption(
+        14,
+        "a level with a byte too many",
+        "UPDATE meters SET stored = stored + 1 WHERE name = 'capacity'",
+    ),
+    Corruption(
+        15,
+        "an episode of bytes that nobody is short of",
+        """
+        INSERT INTO episodes (meter_id, started_at, deadline)
+            SELECT id, last_at, last_at + 86400000000 FROM meters WHERE name = 'capacity'
         """,
     ),
     Corruption(
@@ -259,7 +279,7 @@ CORRUPTIONS = [
         "a package that expired and still counts as active",
         """
         UPDATE packages SET ended_at = NULL WHERE id = 2;
-        UPDATE meters SET active_quantity = 1000
+        UPDATE meters SET active_quantity = 1000 WHERE name = 'exam'
         """,
     ),
 ]

@@ -18,7 +18,7 @@ from quota.ports import Ledger, Work
 from quota.service import Admission, Admitted, MeterReading
 from quota.time import Clock, Instant
 from storage import tables as t
-from storage.engine import Database
+from storage.engine import Database, open_database
 from storage.ledger import SqlLedger
 from storage.schema import migrate
 from storage.verify import Report, verify
@@ -49,7 +49,7 @@ def open_sqlite(folder: Path, clock: Clock) -> SqlLedger:
 
 def database_in(folder: Path) -> Database:
     """The SQLite database in `folder`, as it is."""
-    return Database(f"sqlite:///{folder / DATABASE}", lock_path=folder / "ledger.lock")
+    return open_database(f"sqlite:///{folder / DATABASE}", lock_dir=folder)
 
 
 @cache

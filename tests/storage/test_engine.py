@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError
 
-from storage.engine import Database, check_durability, locked
+from storage.engine import open_database
 from storage.errors import DurabilityTooWeak, LedgerUnavailable
 from storage.ledger import SqlLedger
+from storage.sqlite import SqliteDatabase, check_durability, locked
 from tests.storage.kit import DATABASE, add_account, dump
 from tests.storage.past import Copy
 
@@ -49,7 +50,7 @@ def test_a_database_that_cannot_be_durable_is_not_opened(tmp_path: Path) -> None
     """Where SQLite has no WAL it is refused at the first connection, not at the first loss."""
     # Locks by dot files, as for some network file systems, know no shared memory.
     url = f"sqlite:///file:{tmp_path / DATABASE}?vfs=unix-dotfile&uri=true"
-    database = Database(url, lock_path=tmp_path / "lock")
+    database = open_database(url, lock_dir=tmp_path)
 
     with pytest.raises(DurabilityTooWeak, match="journal_mode"), database.read():
         pass
@@ -58,7 +59,7 @@ def test_a_database_that_cannot_be_durable_is_not_opened(tmp_path: Path) -> None
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     """The caller hears of one thing only: the ledger is unavailable, and by which failure."""
     (tmp_path / DATABASE).write_bytes(b"This is no database" * 100)
-    database = Database(f"sqlite:///{tmp_path / DATABASE}", lock_path=tmp_path / "lock")
+    database = open_database(f"sqlite:///{tmp_path / DATABASE}", lock_dir=tmp_path)
 
     with pytest.raises(LedgerUnavailable, match="DatabaseError"), database.read():
         pass
@@ -67,7 +68,7 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
 def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
     """Neither the database nor its lock can be made: said as such, for both ways in."""
     gone = tmp_path / "gone"
-    database = Database(f"sqlite:///{gone / DATABASE}", lock_path=gone / "lock")
+    database = open_database(f"sqlite:///{gone / DATABASE}", lock_dir=gone)
 
     with pytest.raises(LedgerUnavailable, match="OperationalError"), database.read():
         pass
@@ -185,6 +186,7 @@ def test_a_failed_commit_leaves_no_transaction_behind(sqlite: SqlLedger) -> None
     def fail(_: Connection) -> None:
         raise TimeoutError
 
+    assert isinstance(sqlite.database, SqliteDatabase)
     event.listen(sqlite.database.engine, "commit", fail)
     with pytest.raises(TimeoutError):
         add_account(sqlite)

@@ -43,7 +43,7 @@ def test_an_answer_does_not_depend_on_when_the_caches_were_made(
     """Rebuilt with a lapse still unbooked, the readings before and after are the same."""
     with copy.ledger.read() as view:
         account = view.account(1)
-        clock.at = view.connection.execute(text("SELECT last_at FROM meters")).scalar_one()
+        clock.at = view.connection.execute(text("SELECT max(last_at) FROM meters")).scalar_one()
     clock.at += YEAR
     before = reading(copy.ledger, account)
 

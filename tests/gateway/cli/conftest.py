@@ -12,13 +12,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from config import Settings
-from gateway.bootstrap import open_ledger, system_clock
+from gateway.bootstrap import open_ledger
 from gateway.cli.app import app
 from quota import service
 from quota.account import EXAM
 from quota.admission import RefusalReason
 from quota.order import LineRequest, OrderRequest
 from quota.time import MICROSECONDS_PER_SECOND, Instant
+from storage.engine import system_clock
 from storage.filing import Arrival, Filed, file
 from storage.ledger import SqlLedger
 from storage.records import Incoming, StudyDescription

@@ -18,6 +18,16 @@ EMPTY_METER = {
     "arrears_since": None,
     "deadline": None,
 }
+EMPTY_LEVEL = {
+    "status": "unprovisioned",
+    "stored_bytes": 0,
+    "limit_bytes": 0,
+    "free_bytes": 0,
+    "owed_bytes": 0,
+    "pending_bytes": 0,
+    "arrears_since": None,
+    "deadline": None,
+}
 
 
 def test_a_new_account_has_a_meter_before_the_first_purchase(tollgate: Cli) -> None:
@@ -40,7 +50,7 @@ def test_an_account_that_buys_by_capacity_shows_that_meter_too(tollgate: Cli) ->
     tollgate.ok("account", "create", "Lakeside", *arguments)
     shown = tollgate.json("account", "show", "1")
     assert (shown["plan"], shown["timezone"]) == ("per_capacity", "UTC")
-    assert shown["meters"] == {"exam": EMPTY_METER, "capacity": EMPTY_METER}
+    assert shown["meters"] == {"exam": EMPTY_METER, "capacity": EMPTY_LEVEL}
     assert "0 B" in tollgate.ok("account", "show", "1")
 
 

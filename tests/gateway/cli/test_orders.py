@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 
 import pytest
 
-from gateway.bootstrap import KEEPER_LOCK, try_lock
+from gateway.bootstrap import KEEPER_LOCK
 from gateway.cli.order import await_credit
 from gateway.keeper import credit_paid_orders
 from quota import service
@@ -33,7 +32,15 @@ def test_an_order_is_placed_paid_and_credited(hospital: Cli) -> None:
     """With no gateway running the command credits by itself; every state has its instant."""
     placed = hospital.json(*place(hospital, "SO-1", "2000"))
     assert (placed["number"], placed["account"], placed["state"]) == ("SO-1", "Lakeside", "placed")
-    assert placed["lines"] == [{"meter": "exam", "quantity": 2000, "storage_years": 15}]
+    assert placed["lines"] == [
+        {
+            "meter": "exam",
+            "quantity": 2000,
+            "storage_years": 15,
+            "years": 1,
+            "renews_package_id": None,
+        }
+    ]
     assert (placed["paid_at"], placed["credited_at"]) == (None, None)
     paid = hospital.json("order", "pay", "SO-1")
     assert paid["state"] == "credited"
@@ -106,15 +113,14 @@ def test_paying_waits_for_the_gateway_that_runs(hospital: Cli) -> None:
     with command.begin() as work:
         service.pay(work, "SO-1")
         work.commit()
-    lock_path = hospital.data_dir / KEEPER_LOCK
-    with try_lock(lock_path) as held:
+    with keeper.database.try_lock(KEEPER_LOCK) as held:
         assert held
-        assert await_credit(command, lock_path, "SO-1", wait_s=0).state is OrderState.PAID
+        assert await_credit(command, "SO-1", wait_s=0).state is OrderState.PAID
         crediting = threading.Thread(
             target=credit_paid_orders, args=(keeper,), kwargs={"credited": lambda _order: None}
         )
         crediting.start()
-        assert await_credit(command, lock_path, "SO-1", wait_s=30).state is OrderState.CREDITED
+        assert await_credit(command, "SO-1", wait_s=30).state is OrderState.CREDITED
         crediting.join()
     keeper.database.dispose()
     command.database.dispose()
@@ -123,25 +129,25 @@ def test_paying_waits_for_the_gateway_that_runs(hospital: Cli) -> None:
 def test_a_payment_that_is_not_credited_in_time_is_no_failure(hospital: Cli) -> None:
     """The payment stands; the message says that the gateway will credit it."""
     hospital.ok(*place(hospital, "SO-1"))
-    with try_lock(hospital.data_dir / KEEPER_LOCK):
+    keeper = hospital.ledger()
+    with keeper.database.try_lock(KEEPER_LOCK):
         said = hospital.ok("order", "pay", "SO-1", "--wait", "0.2")
         assert "is paid; it is not credited yet" in said
         assert hospital.json("order", "pay", "SO-1", "--wait", "0")["state"] == "paid"
     assert hospital.json("order", "pay", "SO-1")["state"] == "credited"
 
 
-def test_a_keeper_that_ends_meanwhile_is_replaced(hospital: Cli, tmp_path: Path) -> None:
+def test_a_keeper_that_ends_meanwhile_is_replaced(hospital: Cli) -> None:
     """Whoever waits becomes the keeper as soon as nobody else is."""
     hospital.ok(*place(hospital, "SO-1"))
     ledger = hospital.ledger()
     with ledger.begin() as work:
         service.pay(work, "SO-1")
         work.commit()
-    lock_path = tmp_path / "keeper.lock"
     waited: list[OrderState] = []
-    with try_lock(lock_path):
+    with ledger.database.try_lock(KEEPER_LOCK):
         waiting = threading.Thread(
-            target=lambda: waited.append(await_credit(ledger, lock_path, "SO-1", wait_s=30).state)
+            target=lambda: waited.append(await_credit(ledger, "SO-1", wait_s=30).state)
         )
         waiting.start()
     waiting.join(timeout=30)

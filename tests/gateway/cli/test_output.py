@@ -13,7 +13,10 @@ from rich.cells import cell_len
 from gateway.cli import output, picture, units
 from gateway.cli.output import Column
 from quota.account import Account, Plan
+from quota.book import Book
 from quota.ledger import Meter
+from quota.service import MeterReading
+from quota.standing import Status
 from quota.time import MICROSECONDS_PER_SECOND, to_instant
 
 SECOND = MICROSECONDS_PER_SECOND
@@ -106,8 +109,10 @@ def test_plain_tables_are_aligned_by_width_and_not_by_character(
     assert {cell_len(line) for line in lines[1:]} == {14}
 
 
-def _meter(*, consumed: int = 0, available: int = 0, owed: int = 0, expired: int = 0) -> Meter:
-    return Meter(
+def _meter(
+    *, consumed: int = 0, available: int = 0, owed: int = 0, expired: int = 0
+) -> MeterReading:
+    meter = Meter(
         id=1,
         account_id=1,
         name="exam",
@@ -117,6 +122,8 @@ def _meter(*, consumed: int = 0, available: int = 0, owed: int = 0, expired: int
         owed=owed,
         expired=expired,
     )
+    standing = Book(meter, clock_reading=1).standing(closed=False)
+    return MeterReading(meter=meter, standing=standing, status=Status.OK, at=1)
 
 
 def test_the_bar_shows_the_least_part_and_never_too_much() -> None:

