@@ -105,6 +105,8 @@ class Receiver:
         # If this raises, the COMMIT may have happened: the object stays, and the sender's next
         # attempt finds it on record, or files it.
         with self._ledger.begin() as work:
+            if not self._archive.path(place.object_key).exists():
+                return Overtaken()  # swept as a leftover of the same key, a moment before
             receipt = filing.file(work, arrival, quiet_period=self._quiet_period)
             if isinstance(receipt, Filed | SetAside):
                 work.commit()

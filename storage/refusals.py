@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from quota.admission import RefusalReason
 from quota.time import Instant
@@ -146,6 +146,6 @@ def _last_stored(work: SqlWork, refusal_id: int) -> Instant | None:
 def _resolve_if_whole(work: SqlWork, refusal_id: int, *, at: Instant | None) -> None:
     work.connection.execute(
         update(t.refusals)
-        .where(t.refusals.c.id == refusal_id)
-        .values(resolved_at=case((t.refusals.c.missing == 0, at), else_=None))
+        .where(t.refusals.c.id == refusal_id, t.refusals.c.missing == 0)
+        .values(resolved_at=at)
     )

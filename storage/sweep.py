@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from storage import tables as t
 from storage.ledger import SqlLedger
+from storage.view import SqlView
 
 SETTLED_AFTER_S = 3_600.0
 """An object this old is filed or will never be: no store takes longer."""
@@ -49,22 +50,27 @@ def _sweep_folder(ledger: SqlLedger, root: Path, folder: Path, *, settled: float
         for entry in os.scandir(folder)
         if entry.is_file() and entry.stat().st_mtime < settled
     }
-    unfiled = old - _filed(ledger, old)
-    for key in unfiled:
-        (root / key).unlink(missing_ok=True)
+    with ledger.read() as view:
+        if not old - _filed(view, old):
+            return 0
+    # Judged again and removed as a writer: whoever files one of these keys meanwhile has either
+    # committed, and is seen here, or looks for its object after us and finds it gone.
+    with ledger.begin() as work:
+        unfiled = old - _filed(work, old)
+        for key in unfiled:
+            (root / key).unlink(missing_ok=True)
     return len(unfiled)
 
 
-def _filed(ledger: SqlLedger, keys: set[str]) -> set[str]:
-    """Which of the keys a row names. Asked by examination or hash: both have an index."""
+def _filed(view: SqlView, keys: set[str]) -> set[str]:
+    """Which of the keys a row names, asked by examination."""
     known: set[str] = set()
     examinations = {key.split("/")[1] for key in keys if key.startswith("objects/")}
-    with ledger.read() as view:
-        for examination_id in examinations:
-            filed = select(t.instances.c.object_key).where(
-                t.instances.c.examination_id == examination_id
-            )
-            known.update(view.connection.execute(filed).scalars())
-        if any(key.startswith("quarantine/") for key in keys):
-            known.update(view.connection.execute(select(t.conflicts.c.object_key)).scalars())
+    for examination_id in examinations:
+        filed = select(t.instances.c.object_key).where(
+            t.instances.c.examination_id == examination_id
+        )
+        known.update(view.connection.execute(filed).scalars())
+    if any(key.startswith("quarantine/") for key in keys):
+        known.update(view.connection.execute(select(t.conflicts.c.object_key)).scalars())
     return known

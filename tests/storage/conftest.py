@@ -92,7 +92,8 @@ def copy(lived: Path, tmp_path: Path, clock: HandClock) -> Iterator[Copy]:
     ledger.database.dispose()
 
 
-@pytest.fixture
-def site(sound_sqlite: SqlLedger, tmp_path: Path) -> Site:
-    """A hospital with one device and an account that has bought nothing."""
-    return Site(sound_sqlite, add_account(sound_sqlite), tmp_path / "archive")
+@pytest.fixture(params=["sound_sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A hospital with one device and an account that has bought nothing, on each database."""
+    ledger: SqlLedger = request.getfixturevalue(request.param)
+    return Site(ledger, add_account(ledger), tmp_path / "archive")

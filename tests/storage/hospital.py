@@ -13,7 +13,7 @@ from quota.admission import RefusalReason, Refused
 from quota.service import Admitted
 from quota.time import Instant
 from storage import refusals, registry, reports
-from storage.examinations import Different, New, Same, resolve
+from storage.examinations import Different, Known, New, Same, resolve
 from storage.filing import Arrival, Filed, Overtaken, SetAside, file
 from storage.ledger import SqlLedger
 from storage.objects import LocalArchive
@@ -107,16 +107,19 @@ class Site:
         incoming = instance.incoming(device or self.device)
         with self.ledger.read() as view:
             found = resolve(view, incoming, sha256=instance.sha256)
+        generation = 0
         if isinstance(found, New):
             self._examinations += 1
             examination_id = f"examination-{self.institution.id}-{self._examinations}"
         else:
             examination_id = found.examination_id
+        if isinstance(found, Known):
+            generation = found.generation
         quarantined = isinstance(found, Different)
         folder = (
             f"quarantine/{incoming.institution_id}"
             if quarantined
-            else (f"objects/{examination_id}/0")
+            else f"objects/{examination_id}/{generation}"
         )
         key = f"{folder}/{instance.sha256}.dcm"
         size = self.archive.put(key, (instance.content,))
@@ -127,6 +130,7 @@ class Site:
             object_key=key,
             sha256=instance.sha256,
             size_bytes=size,
+            generation=generation,
         )
 
     def file(self, arrival: Arrival) -> Outcome:

@@ -20,7 +20,9 @@ from quota.time import Clock, Instant
 from storage import tables as t
 from storage.engine import Database, open_database
 from storage.ledger import SqlLedger
+from storage.postgresql import PostgresDatabase
 from storage.schema import migrate
+from storage.sqlite import SqliteDatabase
 from storage.verify import Report, verify
 from storage.work import SqlWork
 from tests.quota.makers import HOUR, NOON, an_order
@@ -50,6 +52,12 @@ def open_sqlite(folder: Path, clock: Clock) -> SqlLedger:
 def database_in(folder: Path) -> Database:
     """The SQLite database in `folder`, as it is."""
     return open_database(f"sqlite:///{folder / DATABASE}", lock_dir=folder)
+
+
+def url_of(ledger: SqlLedger) -> str:
+    """Where the ledger's database is, for another process."""
+    assert isinstance(ledger.database, SqliteDatabase | PostgresDatabase)
+    return ledger.database.engine.url.render_as_string(hide_password=False)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Processes that race for one SQLite ledger: real ones, for a lock in memory proves nothing."""
+"""Processes that race for one ledger: real ones, for a lock in memory proves nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from quota.service import Admitted
 from quota.time import Instant
+from storage.engine import open_database
 from storage.ledger import SqlLedger
 from storage.schema import migrate
 from tests.storage.kit import admit, credit, database_in
@@ -31,7 +32,8 @@ Answers: TypeAlias = dict[str, Instant | None]
 class Task:
     """What one process does: credit the orders, then admit the examinations, one by one."""
 
-    folder: Path
+    url: str
+    lock_dir: Path
     account_id: int
     examinations: Sequence[str]
     orders: Sequence[str] = ()
@@ -103,7 +105,7 @@ def _run(task: Task, now: Synchronized[int], barrier: Barrier, answers_to: Conne
             now.value += task.step
             return now.value
 
-    ledger = SqlLedger(database_in(task.folder), clock)
+    ledger = SqlLedger(open_database(task.url, lock_dir=task.lock_dir), clock)
     with ledger.read() as view:
         account = view.account(task.account_id)
     barrier.wait(LIMIT_S)

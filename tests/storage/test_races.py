@@ -1,4 +1,4 @@
-"""Races of real processes for one SQLite ledger, and what survives a kill -9 (§13, §14)."""
+"""Races of real processes for one ledger, on both databases, and what survives a kill -9 (§13)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from quota.ledger import GRACE
 from storage import tables as t
 from storage.ledger import SqlLedger
 from tests.quota.makers import NOON
-from tests.storage.kit import HandClock, add_account, admit, pay, place_small, reading, top_up
+from tests.storage.kit import (
+    HandClock,
+    add_account,
+    admit,
+    pay,
+    place_small,
+    reading,
+    top_up,
+    url_of,
+)
 from tests.storage.racing import PROCESSES, Racer, Task, answering, race, started
 
 COUNT = 4
@@ -26,11 +35,18 @@ def now() -> Synchronized[int]:
     return PROCESSES.Value("q", NOON)
 
 
+@pytest.fixture(params=["sound_sqlite", "postgresql"])
+def raced(request: pytest.FixtureRequest) -> SqlLedger:
+    """The ledger that they race for."""
+    ledger: SqlLedger = request.getfixturevalue(request.param)
+    return ledger
+
+
 @pytest.fixture
-def account(sound_sqlite: SqlLedger) -> Account:
+def account(raced: SqlLedger) -> Account:
     """An account with ten units."""
-    account = add_account(sound_sqlite)
-    top_up(sound_sqlite, account, "SO-1", 10)
+    account = add_account(raced)
+    top_up(raced, account, "SO-1", 10)
     return account
 
 
@@ -49,7 +65,7 @@ def charges(ledger: SqlLedger) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_processes_racing_across_zero_owe_exactly_what_was_missing(
-    sound_sqlite: SqlLedger, account: Account, tmp_path: Path, now: Synchronized[int]
+    raced: SqlLedger, account: Account, tmp_path: Path, now: Synchronized[int]
 ) -> None:
     """owed = N - available, exactly, though every examination comes from two processes."""
     names = [f"exam-{n}" for n in range(40)]
@@ -57,12 +73,15 @@ def test_processes_racing_across_zero_owe_exactly_what_was_missing(
 
     answers = race(
         now,
-        *(Task(folder=tmp_path, account_id=account.id, examinations=half) for half in halves),
+        *(
+            Task(url=url_of(raced), lock_dir=tmp_path, account_id=account.id, examinations=half)
+            for half in halves
+        ),
     )
 
-    meter = reading(sound_sqlite, account).meter
+    meter = reading(raced, account).meter
     assert (meter.available, meter.owed, meter.consumed) == (0, 30, 40)
-    charged = charges(sound_sqlite)
+    charged = charges(raced)
     assert len(set(charged.values())) == 40, "every T is its own (TIME-1)"
     for answer in answers:
         assert all(charged[name] == admitted_at for name, admitted_at in answer.items())
@@ -70,12 +89,13 @@ def test_processes_racing_across_zero_owe_exactly_what_was_missing(
 
 @pytest.mark.slow
 def test_no_process_admits_at_or_after_the_deadline(
-    sound_sqlite: SqlLedger, account: Account, tmp_path: Path, now: Synchronized[int]
+    raced: SqlLedger, account: Account, tmp_path: Path, now: Synchronized[int]
 ) -> None:
     """ADM-4: while the clock runs across the deadline in steps, the commit's T decides."""
     tasks = [
         Task(
-            folder=tmp_path,
+            url=url_of(raced),
+            lock_dir=tmp_path,
             account_id=account.id,
             examinations=[f"exam-{process}-{n}" for n in range(25)],
             step=GRACE // 40,
@@ -85,14 +105,14 @@ def test_no_process_admits_at_or_after_the_deadline(
 
     answers = race(now, *tasks)
 
-    episode = reading(sound_sqlite, account).meter.episode
+    episode = reading(raced, account).meter.episode
     assert episode is not None
     admitted = [at for answer in answers for at in answer.values() if at is not None]
     refused = [name for answer in answers for name, at in answer.items() if at is None]
     assert admitted
     assert refused
     assert max(admitted) < episode.deadline
-    assert sorted(charges(sound_sqlite).values()) == sorted(admitted)
+    assert sorted(charges(raced).values()) == sorted(admitted)
     for answer in answers:
         outcomes = [at is not None for at in answer.values()]
         assert outcomes == sorted(outcomes, reverse=True), "none comes in again by itself"
@@ -100,7 +120,7 @@ def test_no_process_admits_at_or_after_the_deadline(
 
 @pytest.mark.slow
 def test_an_order_delivered_to_all_processes_is_credited_once(
-    sound_sqlite: SqlLedger,
+    raced: SqlLedger,
     account: Account,
     tmp_path: Path,
     clock: HandClock,
@@ -108,13 +128,14 @@ def test_an_order_delivered_to_all_processes_is_credited_once(
 ) -> None:
     """ORD-2, invariant 11: while examinations pour in, one package and one offset."""
     for n in range(12):
-        admit(sound_sqlite, account, f"before-{n}")
-    place_small(sound_sqlite, account, "SO-2", 5, 6)
-    pay(sound_sqlite, "SO-2")
+        admit(raced, account, f"before-{n}")
+    place_small(raced, account, "SO-2", 5, 6)
+    pay(raced, "SO-2")
     now.value = clock.at = NOON + 1_000
     tasks = [
         Task(
-            folder=tmp_path,
+            url=url_of(raced),
+            lock_dir=tmp_path,
             account_id=account.id,
             examinations=[f"exam-{process}-{n}" for n in range(5)],
             orders=["SO-2", "SO-2"],
@@ -124,7 +145,7 @@ def test_an_order_delivered_to_all_processes_is_credited_once(
 
     race(now, *tasks)
 
-    meter = reading(sound_sqlite, account).meter
+    meter = reading(raced, account).meter
     assert (meter.purchased, meter.consumed, meter.available) == (21, 32, 0)
     assert meter.owed == 32 - 21
 
@@ -133,7 +154,7 @@ def test_an_order_delivered_to_all_processes_is_credited_once(
 @pytest.mark.parametrize("seed", range(3))
 def test_a_killed_process_loses_no_charge_that_it_acknowledged(
     *,
-    sound_sqlite: SqlLedger,
+    raced: SqlLedger,
     account: Account,
     tmp_path: Path,
     now: Synchronized[int],
@@ -147,7 +168,8 @@ def test_a_killed_process_loses_no_charge_that_it_acknowledged(
     random_ = random.Random(seed)
     tasks = [
         Task(
-            folder=tmp_path,
+            url=url_of(raced),
+            lock_dir=tmp_path,
             account_id=account.id,
             examinations=[f"exam-{process}-{n}" for n in range(30)],
         )
@@ -163,16 +185,16 @@ def test_a_killed_process_loses_no_charge_that_it_acknowledged(
         assert all(racers[index].process.exitcode == -9 for index in doomed)
         assert all(len(racers[index].answers) < 30 for index in doomed)
 
-    charged = charges(sound_sqlite)
+    charged = charges(raced)
     assert acknowledged.items() <= charged.items()
     assert len(charged) - len(acknowledged) <= len(doomed), "one transaction each, at most"
 
     race(now, *(tasks[index] for index in doomed))
 
-    again = charges(sound_sqlite)
+    again = charges(raced)
     assert charged.items() <= again.items()
     assert len(again) == 120
-    meter = reading(sound_sqlite, account).meter
+    meter = reading(raced, account).meter
     assert (meter.available, meter.owed, meter.consumed) == (0, 110, 120)
 
 
