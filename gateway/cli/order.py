@@ -97,6 +97,7 @@ def place(
     as_json: AsJson = False,
 ) -> None:
     """Place an order. Nothing is credited before it is paid."""
+    # tidy: long because every option is declared with its help, and is one line of logic
     from quota import service
 
     line = _line(exams=exams, capacity_tb=capacity_tb, years=years, renews=renews)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from storage.ledger import SqlLedger
 from tests.storage.hospital import Site
 from tests.storage.kit import HandClock, dump, place, reading
 from tests.storage.past import YEAR, Copy
@@ -52,11 +51,11 @@ def test_an_answer_does_not_depend_on_when_the_caches_were_made(
     assert reading(copy.ledger, account) == before
 
 
-def test_an_empty_ledger_is_rebuilt_as_empty(site: Site, sqlite: SqlLedger) -> None:
+def test_an_empty_ledger_is_rebuilt_as_empty(site: Site) -> None:
     """Nothing comes from nothing."""
-    place(sqlite, site.account, "SO-1", 1_000)
-    before = dump(sqlite)
+    place(site.ledger, site.account, "SO-1", 1_000)
+    before = dump(site.ledger)
 
-    forget_and_rebuild(sqlite)
+    forget_and_rebuild(site.ledger)
 
-    assert dump(sqlite) == before
+    assert dump(site.ledger) == before

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from storage.ledger import SqlLedger
+from storage.postgresql import PostgresDatabase
 from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import Instance, Site, admitted, numbered
@@ -27,7 +28,7 @@ class Fault(Exception):
 @contextmanager
 def failing_at(ledger: SqlLedger, number: int) -> Iterator[None]:
     """Fail at the statement of that number, counted from BEGIN; COMMIT counts as one."""
-    assert isinstance(ledger.database, SqliteDatabase)
+    assert isinstance(ledger.database, SqliteDatabase | PostgresDatabase)
     engine = ledger.database.engine
     numbers = count(1)
 
