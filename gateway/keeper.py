@@ -77,7 +77,8 @@ class Keeper:
         while not self._stop.is_set():
             try:
                 self.round()
-            except StorageError as error:
+            except (StorageError, OSError) as error:
+                # OSError: a folder that the sweep, or an object that a deletion, can't get at.
                 self._observer.keeper_failed(error)
             self._stop.wait(INTERVAL_S)
 

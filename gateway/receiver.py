@@ -18,7 +18,7 @@ from quota import service
 from quota.admission import Refused
 from quota.time import Instant
 from storage import filing
-from storage.errors import LedgerUnavailable
+from storage.errors import ArchiveSick, LedgerUnavailable
 from storage.examinations import Different, Known, New, Resolution, Same, resolve
 from storage.filing import Arrival, Filed, Overtaken, SetAside
 from storage.ledger import SqlLedger
@@ -41,6 +41,8 @@ class _Place:
     object_key: str
     quarantined: bool
     generation: int = 0
+    proposed: bool = False
+    """Whether the examination's id was made for this attempt, and nobody else can know it."""
 
 
 class Receiver:
@@ -63,8 +65,20 @@ class Receiver:
         """Store one instance durably, or refuse it by quota.
 
         Raises StorageError (disk full, sync failed, ledger unavailable): then nothing is charged,
-        and nothing was acknowledged.
+        and nothing was acknowledged. After a failed sync it always raises, whatever was found:
+        this process may not acknowledge anything any more.
         """
+        receipt = self._receive(incoming, data_set)
+        if self.sick:
+            raise ArchiveSick
+        return receipt
+
+    @property
+    def sick(self) -> bool:
+        """Whether a sync of the archive or of the ledger has failed in this process."""
+        return self._archive.sick or self._ledger.database.sick
+
+    def _receive(self, incoming: Incoming, data_set: bytes | memoryview) -> Receipt:
         sha256 = part10.digest(incoming.transfer_syntax_uid, data_set)
         for _ in range(_ATTEMPTS_MAX):
             found = self._look(incoming, sha256)
@@ -110,7 +124,7 @@ class Receiver:
             receipt = filing.file(work, arrival, quiet_period=self._quiet_period)
             if isinstance(receipt, Filed | SetAside):
                 work.commit()
-        if isinstance(receipt, Refused | Overtaken):
+        if _is_nobodys(receipt, place):
             self._archive.discard(place.object_key)
         return receipt
 
@@ -119,6 +133,21 @@ class Receiver:
             RefusedInstance(incoming=incoming, reason=refused.reason, at=refused.at)
         )
         return refused
+
+
+def _is_nobodys(receipt: Filed | SetAside | Same | Refused | Overtaken, place: _Place) -> bool:
+    """Whether the object that was just put is named by no row, and never will be.
+
+    `Same` says that another association was faster with the same bytes. Under a known examination
+    its object has the same key, and is that row's; under a proposed one it has another.
+    """
+    match receipt:
+        case Refused() | Overtaken():
+            return True
+        case Same():
+            return place.proposed
+        case _:
+            return False
 
 
 def _place(found: New | Known | Different, incoming: Incoming, sha256: str) -> _Place:
@@ -143,6 +172,7 @@ def _place(found: New | Known | Different, incoming: Incoming, sha256: str) -> _
                 examination_id=proposed,
                 object_key=f"objects/{proposed}/0/{sha256}.dcm",
                 quarantined=False,
+                proposed=True,
             )
 
 

@@ -119,8 +119,8 @@ def serve(settings: Settings) -> int:
         data_dir=settings.data_dir,
     )
     while not wanted.wait(_WATCH_S):
-        if gateway.worker.archive.sick:
-            logger.critical("archive_failed")
+        if gateway.worker.receiver.sick:
+            logger.critical("sync_failed")
             break
     if received:
         logger.info("drain_began", signal=signal.Signals(received[0]).name)
@@ -130,7 +130,7 @@ def serve(settings: Settings) -> int:
         associations=report.aborted + report.ended_themselves,
         stores=report.stores_unanswered,
     )
-    return int(gateway.worker.archive.sick)
+    return int(gateway.worker.receiver.sick)
 
 
 def _on_console(settings: Settings) -> bool:

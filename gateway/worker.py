@@ -51,7 +51,7 @@ class Worker:
         )
         self._refusals = RefusalWriter(ledger, failed=events.register_failed)
         quiet_period_s = settings.examination.quiet_period_s
-        receiver = Receiver(
+        self.receiver = Receiver(
             ledger=ledger,
             archive=self.archive,
             register_refusal=self._refusals.add,
@@ -60,7 +60,7 @@ class Worker:
         self._scp = StorageScp(
             settings=settings.dicom,
             registry=RegistryReader(ledger),
-            store=StoreHandler(receiver, events),
+            store=StoreHandler(self.receiver, events),
             observer=events,
             admits_associations=self._admits_associations,
         )
@@ -87,14 +87,14 @@ class Worker:
         reasons = []
         if not self.listening:
             reasons.append("not listening")
-        if self.archive.sick:
-            reasons.append("a sync of the archive failed")
+        if self.receiver.sick:
+            reasons.append("a sync failed")
         if not self.archive.has_room():
             reasons.append("the disk is nearly full")
         return reasons
 
     def _admits_associations(self) -> Rejection | None:
         """Reject for load only (2/3/1); a quota never rejects an association."""
-        if self.archive.sick or not self.archive.has_room():
+        if self.receiver.sick or not self.archive.has_room():
             return Rejection.CONGESTION
         return None

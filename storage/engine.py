@@ -19,7 +19,13 @@ CONNECTIONS_MAX = 256
 
 
 class Database(Protocol):
-    """What the ledger asks of a database."""
+    """What the ledger asks of a database.
+
+    `sick`: a sync of it failed in this process; nothing more may be acknowledged (reliability:
+    a failed sync is final).
+    """
+
+    sick: bool
 
     def read(self) -> AbstractContextManager[Connection]:
         """A read-only snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""

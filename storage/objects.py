@@ -45,6 +45,8 @@ class LocalArchive:
         """
         if self.sick:
             raise ArchiveSick
+        if not self.has_room():
+            raise ArchiveFull
         target = self.root / key
         temporary = self._incoming / f"{os.getpid()}-{next(self._names)}"
         try:
@@ -83,7 +85,7 @@ class LocalArchive:
 
     def has_room(self) -> bool:
         """Whether the volume has more than the reserve left."""
-        return self.usage().free > self._free_bytes_min
+        return self._free_bytes_min == 0 or self.usage().free > self._free_bytes_min
 
     def usage(self) -> shutil._ntuple_diskusage:
         """Total, used and free bytes of the volume."""

@@ -27,6 +27,8 @@ class PostgresDatabase:
     """One PostgreSQL database, shared by any number of hosts. The ledger's clock is its clock."""
 
     def __init__(self, url: str) -> None:
+        # The server stops by itself when a sync fails, and recovers from its log.
+        self.sick = False
         self.engine: Engine = create_engine(
             url,
             pool_size=8,

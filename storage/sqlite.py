@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from storage.errors import DurabilityTooWeak, LedgerUnavailable
 BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_FULL = 2
 _WRITERS = "ledger"
+_SYNC_FAILED = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+)
 
 
 class SqliteDatabase:
@@ -28,6 +32,7 @@ class SqliteDatabase:
     threads and processes alike: SQLite's own busy polling starves some of them."""
 
     def __init__(self, url: str, *, lock_dir: Path) -> None:
+        self.sick = False
         self._lock_dir = lock_dir
         self._path = Path(make_url(url).database or "")
         self.engine: Engine = create_engine(
@@ -50,12 +55,25 @@ class SqliteDatabase:
         Raises LedgerUnavailable, DurabilityTooWeak.
         """
         with (
+            self._watching(),
             unavailable(),
             locked(self._lock_dir / f"{_WRITERS}.lock"),
             self._writer.connect() as connection,
             rolled_back(connection),
         ):
             yield connection
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Notice a write or sync of the log that failed: what the kernel holds is unknown now."""
+        try:
+            yield
+        except LedgerUnavailable as error:
+            origin = getattr(error.__cause__, "orig", None)
+            code = getattr(origin, "sqlite_errorcode", 0)
+            # The extended code says which call it was; a full disk has a code of its own.
+            self.sick = self.sick or code in _SYNC_FAILED
+            raise
 
     def clock(self, connection: Connection) -> Instant:  # noqa: ARG002 - PostgreSQL's needs it
         """The host's clock: the database is on this host."""

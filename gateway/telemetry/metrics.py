@@ -11,7 +11,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
@@ -32,7 +31,6 @@ class Metrics:
     def __init__(self, *, version: str, refusal_reasons: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
         build = Gauge(
             "tollgate_build_info", "The running version.", ["version"], registry=self.registry
         )

@@ -1,0 +1,130 @@
+"""A full disk is clean: 0xA700, nothing charged, the association goes on, service comes back."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+from pathlib import Path
+
+import pytest
+
+from tests.durability.evidence import charges_of, check
+from tests.durability.faults import Strace, association_of_threads
+from tests.durability.scu import (
+    OUT_OF_RESOURCES,
+    STORED,
+    Image,
+    associate,
+    association,
+    end,
+    image,
+    store,
+)
+from tests.durability.site import ready
+from tests.durability.volume import Ballast, small_volume
+from tests.harness import RunningGateway
+
+FULL = os.environ.get("TOLLGATE_TEST_PROFILE") == "full"
+OFFSETS = range(0, 640 << 10, 8 << 10) if FULL else range(0, 640 << 10, 40 << 10)
+"""Bytes left on the disk when a store begins: it runs out within object, folders or database."""
+_IMAGE_BYTES = 256 << 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_full_disk_costs_nothing_and_ends_nothing(tmp_path: Path) -> None:
+    """Wherever space runs out, in the object or in the ledger, the answer is 0xA700."""
+    answers: list[int | None] = []
+    acknowledged: list[Image] = []
+    with small_volume(tmp_path, size_mib=48) as volume:
+        ballast = Ballast(volume)
+        with (
+            RunningGateway(ready(volume / "data")) as gateway,
+            association(gateway.dicom_port) as opened,
+        ):
+            for number, free_bytes in enumerate(OFFSETS):
+                each = image(number, size_bytes=_IMAGE_BYTES)
+                ballast.leave(free_bytes)
+                answers.append(store(opened, each))
+                charges = charges_of(gateway.data_dir, each)
+                ballast.drop()
+                assert charges == (answers[-1] == STORED)
+                assert store(opened, each) == STORED
+                acknowledged.append(each)
+                check(gateway.data_dir, acknowledged)
+            opened.release()
+            assert gateway.stop() == 0
+    assert set(answers) == {OUT_OF_RESOURCES, STORED}
+
+
+@pytest.mark.slow
+def test_below_the_reserve_nothing_new_is_taken_in(tmp_path: Path) -> None:
+    """Associations are rejected with 2/3/1, open ones get 0xA700, and /readyz says why."""
+    with small_volume(tmp_path, size_mib=64) as volume:
+        ballast = Ballast(volume)
+        reserve = {"TOLLGATE_ARCHIVE__FREE_BYTES_MIN": str(16 << 20)}
+        with (
+            RunningGateway(ready(volume / "data"), environment=reserve) as gateway,
+            association(gateway.dicom_port) as opened,
+        ):
+            assert store(opened, image(1)) == STORED
+            ballast.leave(15 << 20)
+            with pytest.raises(urllib.error.HTTPError, match="503") as not_ready:
+                gateway.http("/readyz")
+            assert "disk" in not_ready.value.read().decode()
+            late = associate(gateway.dicom_port)
+            end(late)
+            assert late.is_rejected
+            rejection = late.acceptor.primitive
+            assert rejection is not None
+            assert (rejection.result, rejection.result_source, rejection.diagnostic) == (2, 3, 1)
+            assert store(opened, image(2)) == OUT_OF_RESOURCES
+            ballast.drop()
+            assert "ready" in gateway.http("/readyz")
+            assert store(opened, image(2)) == STORED
+            check(gateway.data_dir, [image(1), image(2)])
+            opened.release()
+            assert gateway.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "call, error",
+    [("write", "ENOSPC"), ("mkdir", "ENOSPC"), ("fsync", "ENOSPC"), ("rename", "EIO")],
+)
+def test_a_refused_write_costs_nothing_and_ends_nothing(
+    call: str, error: str, tmp_path: Path
+) -> None:
+    """The same for each call alone, without a file system to fill."""
+    with RunningGateway(ready(tmp_path / "data")) as gateway:
+        with association_of_threads(gateway) as (opened, serving):
+            assert store(opened, image(1)) == STORED
+            fault = f"inject={call}:error={error}:when=1"
+            strace = Strace(serving, tmp_path / "trace", "-e", f"trace={call}", "-e", fault)
+            refused = image(2)
+            assert store(opened, refused) == OUT_OF_RESOURCES
+            assert charges_of(gateway.data_dir, refused) == 0
+            strace.detach()
+            check(gateway.data_dir, [image(1)])
+            assert store(opened, refused) == STORED
+        check(gateway.data_dir, [image(1), refused])
+        assert gateway.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_a_log_that_can_not_be_written_stops_no_store(tmp_path: Path) -> None:
+    """Standard output may be a file on the same full disk: what is durable is acknowledged."""
+    with RunningGateway(ready(tmp_path / "data")) as gateway:
+        with association_of_threads(gateway) as (opened, serving):
+            opened.dimse_timeout = 10
+            # The first two writes are the object's header and data set; the log's come after.
+            fault = "inject=write:error=ENOSPC:when=3+"
+            strace = Strace(serving, tmp_path / "trace", "-e", "trace=write", "-e", fault)
+            answers = [store(opened, image(1))]
+            strace.detach()
+            answers.append(store(opened, image(2)))
+        assert answers == [STORED, STORED]
+        check(gateway.data_dir, [image(1), image(2)])
+        assert gateway.stop() == 0
