@@ -213,9 +213,10 @@ class LogSettings(_Section):
 class ShutdownSettings(_Section):
     """How a gateway ends."""
 
-    # Below the 30 s after which Kubernetes kills, so that the drain ends by itself.
+    # What follows it (aborts, register, keeper, HTTP) may take 10 s more: gone within 25 s, and
+    # within the 30 s after which Kubernetes kills.
     drain_timeout_s: float = _seconds(
-        25.0,
+        15.0,
         "Time after SIGTERM for open associations to finish before they are aborted",
         ge=0,
         le=300,

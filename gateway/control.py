@@ -14,7 +14,7 @@ from gateway.keeper import INTERVAL_S, Keeper
 from storage.engine import Database
 from storage.errors import StorageError
 
-_STOP_S = 5.0
+_STOP_S = 3.0
 
 
 class HttpServer:

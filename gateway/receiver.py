@@ -120,7 +120,9 @@ class Receiver:
         # attempt finds it on record, or files it.
         with self._ledger.begin() as work:
             if not self._archive.path(place.object_key).exists():
-                return Overtaken()  # swept as a leftover of the same key, a moment before
+                # Swept as a leftover of the same key a moment before. By now the key may be
+                # somebody else's again: nothing is discarded.
+                return Overtaken()
             receipt = filing.file(work, arrival, quiet_period=self._quiet_period)
             if isinstance(receipt, Filed | SetAside):
                 work.commit()

@@ -18,7 +18,7 @@ from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 from storage.objects import LocalArchive
 
-_REGISTER_STOP_S = 5.0
+_REGISTER_STOP_S = 3.0
 
 
 class RegistryReader:

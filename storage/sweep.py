@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
@@ -29,7 +30,8 @@ def sweep(ledger: SqlLedger, archive_root: Path) -> int:
     began = time.time()
     removed = 0
     for folder in _changed_folders(archive_root, since):
-        removed += _sweep_folder(ledger, archive_root, folder, settled=began - SETTLED_AFTER_S)
+        with suppress(FileNotFoundError):
+            removed += _sweep_folder(ledger, archive_root, folder, settled=began - SETTLED_AFTER_S)
     stamp.touch()
     os.utime(stamp, (began, began))
     return removed
@@ -38,10 +40,12 @@ def sweep(ledger: SqlLedger, archive_root: Path) -> int:
 def _changed_folders(root: Path, since: float) -> Iterator[Path]:
     for parent, _, files in os.walk(root):
         folder = Path(parent)
-        if files and folder.parent != root.parent and folder.stat().st_mtime >= since:
-            relative = folder.relative_to(root)
-            if relative.parts and relative.parts[0] in {"objects", "quarantine"}:
-                yield folder
+        relative = folder.relative_to(root).parts
+        if files and relative and relative[0] in {"objects", "quarantine"}:
+            # A folder may go while we walk: the store that discarded its object took it along.
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime >= since:
+                    yield folder
 
 
 def _sweep_folder(ledger: SqlLedger, root: Path, folder: Path, *, settled: float) -> int:
