@@ -86,7 +86,7 @@ class Receiver:
                 return found
             if isinstance(found, Refused):
                 return self._refuse(incoming, found)
-            place = _place(found, incoming, sha256)
+            place = _place(found, sha256)
             receipt = self._put_and_file(incoming, data_set, sha256, place)
             if isinstance(receipt, Refused):
                 return self._refuse(incoming, receipt)
@@ -120,13 +120,13 @@ class Receiver:
         # attempt finds it on record, or files it.
         with self._ledger.begin() as work:
             if not self._archive.path(place.object_key).exists():
-                # Swept as a leftover of the same key a moment before. By now the key may be
-                # somebody else's again: nothing is discarded.
-                return Overtaken()
+                return Overtaken()  # swept as a leftover of the same key, a moment before
             receipt = filing.file(work, arrival, quiet_period=self._quiet_period)
             if isinstance(receipt, Filed | SetAside):
                 work.commit()
-        if _is_nobodys(receipt, place):
+        # Under an id that was proposed nobody else can have this key. Any other key may by now be
+        # the row's of an association that was faster: what stays unfiled there, the sweep removes.
+        if place.proposed and not isinstance(receipt, Filed):
             self._archive.discard(place.object_key)
         return receipt
 
@@ -137,29 +137,15 @@ class Receiver:
         return refused
 
 
-def _is_nobodys(receipt: Filed | SetAside | Same | Refused | Overtaken, place: _Place) -> bool:
-    """Whether the object that was just put is named by no row, and never will be.
-
-    `Same` says that another association was faster with the same bytes. Under a known examination
-    its object has the same key, and is that row's; under a proposed one it has another.
-    """
-    match receipt:
-        case Refused() | Overtaken():
-            return True
-        case Same():
-            return place.proposed
-        case _:
-            return False
-
-
-def _place(found: New | Known | Different, incoming: Incoming, sha256: str) -> _Place:
+def _place(found: New | Known | Different, sha256: str) -> _Place:
     """A path made of our own ids and a hash: no byte from the wire gets into it."""
     match found:
-        case Different(examination_id=examination_id):
+        case Different(examination_id=examination_id, generation=generation):
             return _Place(
                 examination_id=examination_id,
-                object_key=f"quarantine/{incoming.institution_id}/{sha256}.dcm",
+                object_key=f"quarantine/{examination_id}/{generation}/{sha256}.dcm",
                 quarantined=True,
+                generation=generation,
             )
         case Known(examination_id=examination_id, generation=generation):
             return _Place(

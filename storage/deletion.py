@@ -41,12 +41,17 @@ def delete_examination(
     is journaled with who and why. The examination itself stays on record with its charge's
     history, under a new generation. Raises NotFound.
     """
+    gone = NotFound(f"there is no examination {examination_id}, or it is deleted already")
+    owner = select(t.examinations.c.account_id).where(t.examinations.c.id == examination_id)
+    account_id = work.connection.execute(owner).scalar_one_or_none()
+    if account_id is None:
+        raise gone
+    # The meter before any row, as whoever files does it (§13); only then is the row final.
+    level = service.open_level(work, work.account(account_id))
     statement = select(t.examinations).where(t.examinations.c.id == examination_id)
-    row = work.connection.execute(statement.with_for_update()).one_or_none()
-    if row is None or row.deleted_at is not None:
-        raise NotFound(f"there is no examination {examination_id}, or it is deleted already")
-    account = work.account(row.account_id)
-    level = service.open_level(work, account)
+    row = work.connection.execute(statement.with_for_update()).one()
+    if row.deleted_at is not None:
+        raise gone
     kept = row.retained_until is None and level.meter.active_quantity > 0
     if not override and (kept or (row.retained_until or 0) > level.at):
         return Retained(until=row.retained_until)

@@ -50,16 +50,24 @@ class Different:
     """The UID is on record with another content: the first filed stays."""
 
     examination_id: str
+    generation: int
     difference: Difference
 
 
 Resolution: TypeAlias = New | Known | Same | Different
 
-_INSTANCE = select(
-    t.instances.c.examination_id, t.instances.c.sha256, t.instances.c.transfer_syntax_uid
-).where(
-    t.instances.c.institution_id == bindparam("institution_id"),
-    t.instances.c.sop_instance_uid == bindparam("sop_instance_uid"),
+_INSTANCE = (
+    select(
+        t.instances.c.examination_id,
+        t.instances.c.sha256,
+        t.instances.c.transfer_syntax_uid,
+        t.examinations.c.generation,
+    )
+    .join(t.examinations)
+    .where(
+        t.instances.c.institution_id == bindparam("institution_id"),
+        t.instances.c.sop_instance_uid == bindparam("sop_instance_uid"),
+    )
 )
 _SET_ASIDE = select(t.conflicts.c.id).where(
     t.conflicts.c.institution_id == bindparam("institution_id"),
@@ -95,6 +103,7 @@ def resolve(view: SqlView, incoming: Incoming, *, sha256: str) -> Resolution:
         same_syntax = filed.transfer_syntax_uid == incoming.transfer_syntax_uid
         return Different(
             examination_id=filed.examination_id,
+            generation=filed.generation,
             difference=Difference.CONFLICT if same_syntax else Difference.VARIANT,
         )
     keys = {

@@ -87,20 +87,23 @@ def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
     match resolve(work, arrival.incoming, sha256=arrival.sha256):
         case Same() as same:
             return same
-        case Different(examination_id=examination_id, difference=difference):
-            if not arrival.quarantined:
+        case Different(examination_id=known, generation=generation, difference=difference):
+            if not arrival.quarantined or _place(arrival) != (known, generation):
                 return Overtaken()
             _set_aside(work, arrival, difference)
-            return SetAside(examination_id=examination_id)
+            return SetAside(examination_id=known)
         case Known(examination_id=known, generation=generation, account_id=account_id):
-            place = (arrival.examination_id, arrival.generation)
-            if arrival.quarantined or place != (known, generation):
+            if arrival.quarantined or _place(arrival) != (known, generation):
                 return Overtaken()
             # An examination belongs for ever to the account that admitted it (§1).
             level = service.open_level(work, work.account(account_id))
             return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=None)
         case New():
             return _admit(work, arrival, quiet_period=quiet_period)
+
+
+def _place(arrival: Arrival) -> tuple[str, int]:
+    return arrival.examination_id, arrival.generation
 
 
 def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Refused | Overtaken:

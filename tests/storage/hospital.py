@@ -113,11 +113,11 @@ class Site:
             examination_id = f"examination-{self.institution.id}-{self._examinations}"
         else:
             examination_id = found.examination_id
-        if isinstance(found, Known):
+        if isinstance(found, Known | Different):
             generation = found.generation
         quarantined = isinstance(found, Different)
         folder = (
-            f"quarantine/{incoming.institution_id}"
+            f"quarantine/{examination_id}/{generation}"
             if quarantined
             else f"objects/{examination_id}/{generation}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -156,3 +158,22 @@ def test_a_store_under_way_does_not_land_in_a_deleted_generation(site: Site) -> 
 
     assert type(site.file(late)).__name__ == "Overtaken"
     assert isinstance(site.send(second), Filed)
+
+
+def test_what_is_set_aside_again_is_out_of_the_queues_reach(site: Site) -> None:
+    """It was answered 0x0000 a second time: the first one's removal must not take it along."""
+    top_up(site.ledger, site.account, "SO-1", 5)
+    first = numbered(1)[0]
+    other = replace(first, content=b"other bytes")
+    examination_id = examination_of(site.send_all(first, other)[0])
+    delete(site, examination_id)
+    assert [type(one).__name__ for one in site.send_all(first, other)] == ["Filed", "SetAside"]
+    with site.ledger.read() as view:
+        queued = objects_to_delete(view, limit=10)
+    with site.ledger.begin() as work:
+        delete_objects(work, site.archive, queued)
+        work.commit()
+
+    with site.ledger.read() as view:
+        (key,) = view.connection.execute(select(t.conflicts.c.object_key)).scalars().all()
+    assert site.archive.path(key).read_bytes() == b"other bytes"

@@ -52,7 +52,7 @@ def test_another_content_is_set_aside_and_shown(
     assert [(aside.kind, aside.bytes) for aside in detail.quarantined] == [
         (difference, len(newcomer.content))
     ]
-    kept = paid.archive.path(f"quarantine/{paid.institution.id}/{newcomer.sha256}.dcm")
+    kept = paid.archive.path(f"quarantine/{outcome.examination_id}/0/{newcomer.sha256}.dcm")
     assert kept.read_bytes() == newcomer.content
     assert consumed(paid) == 1
 
