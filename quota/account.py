@@ -10,6 +10,8 @@ from quota.time import Instant
 
 EXAM = "exam"
 CAPACITY = "capacity"
+AI_PREFIX = "ai:"
+"""Meters of AI calls are called by their product: ai:glaucoma."""
 
 
 class Plan(StrEnum):
@@ -35,6 +37,8 @@ class Account:
     timezone: str
     created_at: Instant
     closed_at: Instant | None
+    arrears_cap: int | None = None
+    """STATE-6: owed units or bytes from which on ARREARS counts as SUSPENDED; None for no cap."""
 
     @property
     def zone(self) -> ZoneInfo:

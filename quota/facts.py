@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from quota.hold import Hold, HoldState
 from quota.ledger import ChargeState, Episode, Posting
+from quota.notice import Notice
 from quota.time import Instant
 
 
@@ -40,6 +42,22 @@ class OwedSettled:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OwedWrittenOff:
+    """The `count` oldest owed charges will never be paid, by an operator's word (STATE-6)."""
+
+    count: int
+    written_off_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargeReversed:
+    """The standing charge of an examination was taken back."""
+
+    examination_id: str
+    reversed_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PackageActivated:
     """A package joined the active ones at its own instant `activated_at` (ORD-4)."""
 
@@ -49,10 +67,11 @@ class PackageActivated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageEnded:
-    """A package left the active ones: it expired at its own instant `ended_at`."""
+    """A package left the active ones: it expired at its own instant, or was voided."""
 
     package_id: int
     ended_at: Instant
+    voided: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +82,20 @@ class EpisodeOpened:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EpisodeMoved:
+    """The open episode got another start or deadline: an extension, which is journaled (STATE-1,
+    STATE-6)."""
+
+    before: Episode
+    after: Episode
+    moved_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpisodeClosed:
     """Nothing is owed any more; uploads resume at `closed_at` (STATE-3)."""
 
+    episode: Episode
     closed_at: Instant
 
 
@@ -77,13 +107,43 @@ class LevelMoved:
     moved_at: Instant
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldPlaced:
+    """Units were set aside for calls under way (§8)."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldSettled:
+    """A hold ended: `posted` of its units were used, the rest went back."""
+
+    hold_key: str
+    state: HoldState
+    posted: int
+    settled_at: Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeRaised:
+    """Somebody is to be told; raised once per key (§10)."""
+
+    notice: Notice
+
+
 Fact: TypeAlias = (
     Posted
     | Charged
     | OwedSettled
+    | OwedWrittenOff
+    | ChargeReversed
     | PackageActivated
     | PackageEnded
     | EpisodeOpened
+    | EpisodeMoved
     | EpisodeClosed
     | LevelMoved
+    | HoldPlaced
+    | HoldSettled
+    | NoticeRaised
 )

@@ -32,6 +32,12 @@ class PostingKind(StrEnum):
     CHARGE = "charge"
     OFFSET = "offset"
     EXPIRY = "expiry"
+    HOLD = "hold"
+    POST = "post"
+    RELEASE = "release"
+    VOID = "void"
+    REVERSAL = "reversal"
+    WRITE_OFF = "write_off"
 
 
 class ChargeState(StrEnum):
@@ -43,9 +49,15 @@ class ChargeState(StrEnum):
     WRITTEN_OFF = "written_off"
 
 
+_OF_A_PACKAGE = frozenset(
+    {LedgerAccount.PACKAGE, LedgerAccount.HELD, LedgerAccount.EXPIRED, LedgerAccount.VOIDED}
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One leg of a posting; `package_id` is set iff the account is PACKAGE."""
+    """One leg of a posting. A PACKAGE leg names its package; so does a leg of HELD, and one of
+    EXPIRED or VOIDED whose units come from elsewhere than their package."""
 
     account: LedgerAccount
     amount: int
@@ -53,7 +65,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         assert self.amount != 0, "an entry moves something"
-        assert (self.package_id is not None) == (self.account is LedgerAccount.PACKAGE)
+        named = self.package_id is not None
+        assert named or self.account not in {LedgerAccount.PACKAGE, LedgerAccount.HELD}
+        assert not named or self.account in _OF_A_PACKAGE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +80,7 @@ class Posting:
     entries: tuple[Entry, ...]
     examination_id: str | None = None
     order_line_id: int | None = None
+    hold_key: str | None = None
 
     def __post_init__(self) -> None:
         assert sum(entry.amount for entry in self.entries) == 0, "a posting sums to zero"

@@ -23,11 +23,12 @@ ORDER_NUMBER_LENGTH_MAX = 64
 
 
 class OrderState(StrEnum):
-    """ORD-2: placed -> paid -> credited."""
+    """ORD-2: placed -> paid -> credited (-> voided)."""
 
     PLACED = "placed"
     PAID = "paid"
     CREDITED = "credited"
+    VOIDED = "voided"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,10 +69,13 @@ class Order:
     paid_at: Instant | None
     credited_at: Instant | None
     lines: tuple[OrderLine, ...]
+    voided_at: Instant | None = None
 
     @property
     def state(self) -> OrderState:
         """How far the order has come."""
+        if self.voided_at is not None:
+            return OrderState.VOIDED
         if self.credited_at is not None:
             return OrderState.CREDITED
         return OrderState.PLACED if self.paid_at is None else OrderState.PAID

@@ -30,6 +30,8 @@ class Package:
     voided_at: Instant | None
     ended_at: Instant | None
     """When the end was booked: expiry or void. None while the package counts as active."""
+    unlimited: bool = False
+    """A one-time purchase of AI: takes no units, `quantity` is 0 (§8)."""
 
     def expired(self, at: Instant) -> bool:
         """Whether the package is unusable at `at` for its age (TIME-2)."""

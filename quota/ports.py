@@ -13,6 +13,7 @@ from typing import Protocol
 
 from quota.account import Account, Plan
 from quota.facts import Charged, Fact
+from quota.hold import Hold
 from quota.ledger import Meter
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
@@ -52,6 +53,30 @@ class View(Protocol):
 
     def charge(self, examination_id: str) -> Charged | None:
         """The standing (funded or owed) charge of an examination."""
+        ...
+
+    def oldest_owed(self, meter_id: int) -> Charged | None:
+        """The charge that has been owed for longest."""
+        ...
+
+    def packages_ending(self, meter_id: int, after: Instant, until: Instant) -> Sequence[Package]:
+        """Packages not ended whose expiry lies in after < expires_at <= until."""
+        ...
+
+    def packages_of_order(self, number: str, meter_id: int) -> Sequence[Package]:
+        """What an order became on one meter, in burn order."""
+        ...
+
+    def unlimited_package(self, meter_id: int, at: Instant) -> Package | None:
+        """The first unlimited package that is active at `at`."""
+        ...
+
+    def hold(self, meter_id: int, key: str) -> Hold | None:
+        """The hold of that client's key."""
+        ...
+
+    def due_holds(self, meter_id: int, at: Instant) -> Sequence[Hold]:
+        """Pending holds whose time is over."""
         ...
 
     def order(self, number: str) -> Order | None:
@@ -113,6 +138,22 @@ class Work(View, Protocol):
 
     def mark_credited(self, number: str, *, credited_at: Instant) -> None:
         """Note that every line became a package."""
+        ...
+
+    def mark_voided(self, number: str, *, voided_at: Instant) -> None:
+        """Note that the order was taken back."""
+        ...
+
+    def close_account(self, account_id: int, *, closed_at: Instant) -> None:
+        """Note that the account is closed."""
+        ...
+
+    def set_arrears_cap(self, account_id: int, cap: int | None) -> None:
+        """Set or lift the account's cap on arrears."""
+        ...
+
+    def note_action(self, *, actor: str, action: str, subject: str, reason: str) -> None:
+        """Journal what an operator did, with who and why (STATE-6)."""
         ...
 
     def commit(self) -> None:

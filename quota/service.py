@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quota import admission, order
-from quota.account import CAPACITY, EXAM, Account
+from quota import admission, notice, order
+from quota.account import AI_PREFIX, CAPACITY, EXAM, Account
 from quota.admission import Refused
 from quota.book import Book
 from quota.errors import LedgerBroken, UnknownOrder
 from quota.facts import Charged
 from quota.ledger import Meter
-from quota.order import Order, OrderRequest, Rejected
+from quota.order import Order, OrderRequest, OrderState, Rejected
 from quota.package import Package
 from quota.ports import View, Work
 from quota.retention import OWED_YEARS, retained_until
 from quota.standing import Standing, Status
-from quota.time import Instant
+from quota.time import MICROSECONDS_PER_SECOND, Instant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,14 @@ class Admitted:
 
 Admission: TypeAlias = Admitted | Refused
 
+REMINDED_AHEAD = 30 * 86_400 * MICROSECONDS_PER_SECOND
+"""How long before a package's end the first notice is told, in µs (§10)."""
+
+
+def lock_order(meter: str) -> tuple[bool, str]:
+    """The one order in which meters of an account are locked: `exam` first, then by name (§13)."""
+    return (meter != EXAM, meter)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeterReading:
@@ -42,6 +50,8 @@ class MeterReading:
     standing: Standing
     status: Status
     at: Instant
+    unlimited: bool = False
+    """AI calls that are counted against no units; never so on the other meters."""
 
     @property
     def available(self) -> int:
@@ -85,10 +95,10 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
     After `Refused` the caller must not commit: a refusal writes nothing on any meter (ADM-2).
     """
     enforced = account.plan.enforced_meter
-    book = _open(work, account, enforced)
+    book = open_book(work, account, enforced)
     if (charge := work.charge(examination_id)) is not None:
         return _admitted(work, examination_id, charge.charged_at, charge)
-    decision = admission.decide(book.standing(closed=account.closed_at is not None), at=book.at)
+    decision = admission.decide(_standing(book, account), at=book.at)
     if isinstance(decision, Refused):
         return decision
     charged = None
@@ -119,11 +129,24 @@ def read_meter(view: View, account: Account, name: str) -> MeterReading:
     """What the meter says now, computed virtually; writes nothing (TIME-4)."""
     meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
     book = Book(meter, clock_reading=view.clock())
-    book.materialise(view.due_packages(meter.id, book.at))
-    standing = book.standing(closed=account.closed_at is not None)
+    _materialise(view, book)
+    standing = _standing(book, account)
+    unlimited = None
+    if name.startswith(AI_PREFIX):
+        unlimited = view.unlimited_package(meter.id, book.at)
+        standing = replace(standing, provisioned=standing.provisioned or unlimited is not None)
     return MeterReading(
-        meter=book.meter, standing=standing, status=standing.status(book.at), at=book.at
+        meter=book.meter,
+        standing=standing,
+        status=Status.OK if unlimited else standing.status(book.at),
+        at=book.at,
+        unlimited=unlimited is not None,
     )
+
+
+def _standing(book: Book, account: Account) -> Standing:
+    cap = account.arrears_cap if book.meter.name == account.plan.enforced_meter else None
+    return book.standing(closed=account.closed_at is not None, arrears_cap=cap)
 
 
 def preview(view: View, account: Account) -> Refused | None:
@@ -142,7 +165,7 @@ def place(work: Work, request: OrderRequest) -> Order | Rejected:
         return rejected
     if (placed := work.add_order(request, placed_at=work.clock())) is not None:
         return placed
-    return _same_or_conflict(_order(work, request.number), request)
+    return _same_or_conflict(known_order(work, request.number), request)
 
 
 def _same_or_conflict(known: Order, request: OrderRequest) -> Order | Rejected:
@@ -157,12 +180,12 @@ def _same_or_conflict(known: Order, request: OrderRequest) -> Order | Rejected:
 def pay(work: Work, number: str) -> Order:
     """Note the payment of an order; the instant of payment is the purchase (TIME-5).
 
-    Paying twice changes nothing. Raises UnknownOrder.
+    Paying twice changes nothing, nor does paying what was voided. Raises UnknownOrder.
     """
-    known = _order(work, number)
-    if known.paid_at is None:
+    known = known_order(work, number)
+    if known.state is OrderState.PLACED:
         work.mark_paid(number, paid_at=work.clock())
-    return _order(work, number)
+    return known_order(work, number)
 
 
 def credit(work: Work, number: str) -> Order:
@@ -170,21 +193,24 @@ def credit(work: Work, number: str) -> Order:
 
     Raises UnknownOrder; an order that is not paid, or credited already, stays as it is.
     """
-    known = _order(work, number)
-    if known.paid_at is None:
+    known = known_order(work, number)
+    if known.state is not OrderState.PAID:
         return known
     account = work.account(known.account_id)
     # The meter's lock orders two deliveries of one order; only then is `credited_at` final.
-    books = {line.meter: _open(work, account, line.meter) for line in known.lines}
-    known = _order(work, number)
-    if known.paid_at is None or known.credited_at is not None:
+    books = {
+        meter: open_book(work, account, meter)
+        for meter in sorted({line.meter for line in known.lines}, key=lock_order)
+    }
+    known = known_order(work, number)
+    if known.paid_at is None or known.state is not OrderState.PAID:
         return known
     for line in known.lines:
         _credit_line(work, books[line.meter], account, line, paid_at=known.paid_at)
     for book in books.values():
         work.record(book.meter, book.facts)
     work.mark_credited(number, credited_at=max(book.at for book in books.values()))
-    return _order(work, number)
+    return known_order(work, number)
 
 
 def _credit_line(
@@ -208,7 +234,7 @@ def _credit_line(
 
 def open_level(work: Work, account: Account) -> Book:
     """Lock the account's level of stored bytes, before any row is written that counts on it."""
-    return _open(work, account, CAPACITY)
+    return open_book(work, account, CAPACITY)
 
 
 def move_level(work: Work, level: Book, delta: int) -> None:
@@ -222,23 +248,53 @@ def move_level(work: Work, level: Book, delta: int) -> None:
 
 def materialise(work: Work, account: Account, name: str) -> bool:
     """Book the boundaries that have passed on a meter (TIME-3); False where there are none."""
-    book = _open(work, account, name)
+    book = open_book(work, account, name)
     if not book.facts:
         return False
     work.record(book.meter, book.facts)
     return True
 
 
-def _open(work: Work, account: Account, name: str) -> Book:
+def remind(work: Work, account: Account, name: str) -> int:
+    """Raise the notices that time alone causes on a meter (§10); returns how many were due.
+
+    Those told before are not told again: the store keeps one per key.
+    """
+    book = open_book(work, account, name)
+    packages = work.packages_ending(book.meter.id, book.at, book.at + REMINDED_AHEAD)
+    raised = list(notice.due(book.meter, packages, at=book.at))
+    for one in raised:
+        book.tell(one)
+    work.record(book.meter, book.facts)
+    return len(raised)
+
+
+def open_book(work: Work, account: Account, name: str) -> Book:
+    """Lock a meter and bring it up to its instant T (TIME-1, TIME-3); nothing is recorded yet.
+
+    Whoever opens several does it in `lock_order`. Raises LedgerBroken.
+    """
     meter = work.lock_meter(account.id, name)
     book = Book(meter, clock_reading=work.clock())
-    book.materialise(work.due_packages(meter.id, book.at))
+    _materialise(work, book)
     if book.meter.available < 0 or book.meter.owed < 0:
         raise LedgerBroken(account_id=account.id, meter=name)
     return book
 
 
-def _order(view: View, number: str) -> Order:
+def _materialise(view: View, book: Book) -> None:
+    meter = book.meter
+    holds = view.due_holds(meter.id, book.at) if meter.name.startswith(AI_PREFIX) else ()
+    book.materialise(view.due_packages(meter.id, book.at), holds)
+
+
+def record(work: Work, book: Book) -> None:
+    """Persist what the book has decided so far, so that the store's answers count it in."""
+    work.record(book.meter, book.facts)
+    book.facts.clear()
+
+
+def known_order(view: View, number: str) -> Order:
     known = view.order(number)
     if known is None:
         raise UnknownOrder(number=number)

@@ -32,6 +32,8 @@ class Standing:
     low_threshold: int
     deadline: Instant | None
     """End of the grace of the open episode; None iff nothing is owed."""
+    arrears_cap: int | None = None
+    """STATE-6: what is owed from which on uploads stop before the grace ends; None for no cap."""
 
     def status(self, at: Instant) -> Status:
         """The status at `at`; the grace holds for `at < deadline` (TIME-2)."""
@@ -41,7 +43,8 @@ class Standing:
             return Status.UNPROVISIONED
         if self.owed > 0:
             assert self.deadline is not None, "owed without an open episode"
-            return Status.ARREARS if at < self.deadline else Status.SUSPENDED
+            capped = self.arrears_cap is not None and self.owed >= self.arrears_cap
+            return Status.SUSPENDED if capped or at >= self.deadline else Status.ARREARS
         if self.free == 0:
             return Status.EMPTY
         return Status.LOW if self.free <= self.low_threshold else Status.OK

@@ -68,14 +68,8 @@ def delete_examination(
         )
     )
     service.move_level(work, level, -row.bytes)
-    note_action(work, actor=actor, action="exam_delete", subject=examination_id, reason=reason)
+    work.note_action(actor=actor, action="exam_delete", subject=examination_id, reason=reason)
     return Deleted(examination_id=examination_id, instances=row.instances, bytes=row.bytes)
-
-
-def note_action(work: SqlWork, *, actor: str, action: str, subject: str, reason: str) -> None:
-    """Journal what an operator did, with who and why (STATE-6)."""
-    values = {"actor": actor, "action": action, "subject": subject, "reason": reason}
-    work.connection.execute(insert(t.operator_actions), {**values, "acted_at": work.clock()})
 
 
 def objects_to_delete(view: SqlView, *, limit: int) -> list[tuple[int, str]]:

@@ -14,15 +14,22 @@ from dataclasses import replace
 from quota.account import Account, Plan
 from quota.facts import (
     Charged,
+    ChargeReversed,
     EpisodeClosed,
+    EpisodeMoved,
     EpisodeOpened,
     Fact,
+    HoldPlaced,
+    HoldSettled,
     LevelMoved,
+    NoticeRaised,
     OwedSettled,
+    OwedWrittenOff,
     PackageActivated,
     PackageEnded,
     Posted,
 )
+from quota.hold import HoldState
 from quota.ledger import Meter, Posting
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
@@ -124,6 +131,7 @@ class MemoryWork(MemoryView):
             storage_years=line.storage_years,
             voided_at=None,
             ended_at=None,
+            unlimited=line.quantity == 0,
         )
         self._state.packages.append(package)
         return package
@@ -142,12 +150,43 @@ class MemoryWork(MemoryView):
                     package = self._state.packages[package_id - 1]
                     changed = replace(package, activated_at=activated_at)
                     self._state.packages[package_id - 1] = changed
-                case PackageEnded(package_id=package_id, ended_at=ended_at):
+                case PackageEnded(package_id=package_id, ended_at=ended_at, voided=voided):
                     package = self._state.packages[package_id - 1]
-                    self._state.packages[package_id - 1] = replace(package, ended_at=ended_at)
-                case EpisodeOpened() | EpisodeClosed() | LevelMoved():
+                    gone_at = ended_at if voided else package.voided_at
+                    self._state.packages[package_id - 1] = replace(
+                        package, ended_at=ended_at, voided_at=gone_at
+                    )
+                case EpisodeOpened() | EpisodeClosed() | EpisodeMoved() | LevelMoved():
                     pass  # the meter, saved below, carries its open episode and its level
+                case _:
+                    self._record_rare(meter, fact)
         self._state.meters[(meter.account_id, meter.name)] = meter
+
+    def _record_rare(self, meter: Meter, fact: Fact) -> None:
+        match fact:
+            case NoticeRaised(notice=notice):
+                self._state.notices.setdefault(notice.key, notice)
+            case HoldPlaced(hold=hold):
+                assert (meter.id, hold.key) not in self._state.holds
+                self._state.holds[(meter.id, hold.key)] = hold
+            case HoldSettled(hold_key=key, state=state, posted=posted, settled_at=settled_at):
+                hold = self._state.holds[(meter.id, key)]
+                assert hold.state is HoldState.PENDING, "a hold ends once"
+                self._state.holds[(meter.id, key)] = replace(
+                    hold, state=state, posted=posted, settled_at=settled_at
+                )
+            case ChargeReversed(examination_id=examination_id):
+                charged = self._state.charges.pop(examination_id)
+                if charged.package_id is None:
+                    self._state.owed[meter.id].remove(examination_id)
+            case OwedWrittenOff(count=count):
+                owed = self._state.owed[meter.id]
+                assert len(owed) >= count, "owed charges and ARREARS differ"
+                for examination_id in owed[:count]:
+                    del self._state.charges[examination_id]
+                del owed[:count]
+            case _:
+                raise AssertionError(f"nobody keeps {type(fact).__name__}")
 
     def _add_posting(self, meter: Meter, posting: Posting) -> None:
         self._state.journal.append((meter.id, posting))
@@ -209,3 +248,21 @@ class MemoryWork(MemoryView):
     def mark_credited(self, number: str, *, credited_at: Instant) -> None:
         """Note that every line became a package."""
         self._state.orders[number] = replace(self._state.orders[number], credited_at=credited_at)
+
+    def mark_voided(self, number: str, *, voided_at: Instant) -> None:
+        """Note that the order was taken back."""
+        self._state.orders[number] = replace(self._state.orders[number], voided_at=voided_at)
+
+    def close_account(self, account_id: int, *, closed_at: Instant) -> None:
+        """Note that the account is closed."""
+        account = self.account(account_id)
+        self._state.accounts[account_id - 1] = replace(account, closed_at=closed_at)
+
+    def set_arrears_cap(self, account_id: int, cap: int | None) -> None:
+        """Set or lift the account's cap on arrears."""
+        account = self.account(account_id)
+        self._state.accounts[account_id - 1] = replace(account, arrears_cap=cap)
+
+    def note_action(self, *, actor: str, action: str, subject: str, reason: str) -> None:
+        """Journal what an operator did, with who and why (STATE-6)."""
+        self._state.actions.append((actor, action, subject, reason))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quota.account import Account
 from quota.errors import UnknownAccount
 from quota.facts import (
     Charged,
 )
+from quota.hold import Hold, HoldState
 from quota.ledger import Meter, Posting
+from quota.notice import Notice
 from quota.order import Order, OrderState
 from quota.package import Package
 from quota.time import Clock, Instant
@@ -29,6 +31,11 @@ class MemoryState:
     owed: dict[int, list[str]] = field(default_factory=dict)
     """By meter: the examinations that are owed, the oldest first."""
     journal: list[tuple[int, Posting]] = field(default_factory=list)
+    holds: dict[tuple[int, str], Hold] = field(default_factory=dict)
+    """By meter and key."""
+    notices: dict[str, Notice] = field(default_factory=dict)
+    actions: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Actor, action, subject, reason."""
 
     def copy(self) -> MemoryState:
         """A state that can be changed without touching this one."""
@@ -41,6 +48,9 @@ class MemoryState:
             charges=dict(self.charges),
             owed={meter_id: list(ids) for meter_id, ids in self.owed.items()},
             journal=list(self.journal),
+            holds=dict(self.holds),
+            notices=dict(self.notices),
+            actions=list(self.actions),
         )
 
 
@@ -97,6 +107,68 @@ class MemoryView:
     def charge(self, examination_id: str) -> Charged | None:
         """The standing (funded or owed) charge of an examination."""
         return self._state.charges.get(examination_id)
+
+    def oldest_owed(self, meter_id: int) -> Charged | None:
+        """The charge that has been owed for longest."""
+        owed = self._state.owed.get(meter_id)
+        return self._state.charges[owed[0]] if owed else None
+
+    def packages_ending(self, meter_id: int, after: Instant, until: Instant) -> Sequence[Package]:
+        """Packages not ended whose expiry lies in after < expires_at <= until."""
+        ending = (
+            package
+            for package in self._state.packages
+            if package.meter_id == meter_id
+            and package.ended_at is None
+            and package.expires_at is not None
+            and after < package.expires_at <= until
+        )
+        return sorted(ending, key=lambda package: package.burn_key)
+
+    def packages_of_order(self, number: str, meter_id: int) -> Sequence[Package]:
+        """What an order became on one meter, in burn order."""
+        lines = {line.id for line in self._state.orders[number].lines}
+        found = (
+            package
+            for package in self._state.packages
+            if package.meter_id == meter_id and package.order_line_id in lines
+        )
+        return sorted(found, key=lambda package: package.burn_key)
+
+    def unlimited_package(self, meter_id: int, at: Instant) -> Package | None:
+        """The first unlimited package that is active at `at`."""
+        active = (
+            package
+            for package in self._state.packages
+            if package.meter_id == meter_id
+            and package.unlimited
+            and package.ended_at is None
+            and package.effective_at <= at
+            and not package.expired(at)
+        )
+        return next(active, None)
+
+    def hold(self, meter_id: int, key: str) -> Hold | None:
+        """The hold of that client's key."""
+        known = self._state.holds.get((meter_id, key))
+        return None if known is None else self._with_packages(known)
+
+    def due_holds(self, meter_id: int, at: Instant) -> Sequence[Hold]:
+        """Pending holds whose time is over."""
+        due = (
+            self._with_packages(hold)
+            for (owner, _), hold in self._state.holds.items()
+            if owner == meter_id and hold.state is HoldState.PENDING and hold.expired(at)
+        )
+        return sorted(due, key=lambda hold: (hold.expires_at, hold.key))
+
+    def _with_packages(self, hold: Hold) -> Hold:
+        """Its packages as they are now, not as they were when it was placed."""
+        shares = tuple(
+            replace(share, package=self._state.packages[share.package.id - 1])
+            for share in hold.shares
+        )
+        return replace(hold, shares=shares)
 
     def order(self, number: str) -> Order | None:
         """The order with its lines."""

@@ -19,6 +19,7 @@ from quota.facts import (
 )
 from quota.ledger import Entry, LedgerAccount, Meter, Posting
 from quota.time import Instant
+from storage import recording_rare
 from storage import tables as t
 
 _MOVE_REMAINING = (
@@ -71,7 +72,8 @@ def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
                     {"meter_id": meter.id, "delta": delta, "moved_at": moved_at},
                 )
             case PackageEnded(package_id=package_id, ended_at=ended_at):
-                _set_package(connection, package_id, ended_at=ended_at)
+                ends = ("ended_at", "voided_at") if fact.voided else ("ended_at",)
+                _set_package(connection, package_id, **dict.fromkeys(ends, ended_at))
             case EpisodeOpened(episode=episode):
                 connection.execute(
                     insert(t.episodes),
@@ -83,6 +85,8 @@ def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
                 )
             case EpisodeClosed(closed_at=closed_at):
                 _close_episode(connection, meter, closed_at)
+            case _:
+                recording_rare.record(connection, meter, fact)
     _save(connection, meter)
 
 
@@ -116,6 +120,7 @@ def _add_posting(connection: Connection, meter: Meter, posting: Posting) -> None
             "recorded_at": posting.recorded_at,
             "examination_id": posting.examination_id,
             "order_line_id": posting.order_line_id,
+            "hold_key": posting.hold_key,
         },
     )
     assert result.inserted_primary_key is not None

@@ -16,7 +16,8 @@ from quota.ledger import GRACE
 from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
-from storage.view import SqlView, package_of
+from storage.rows import package_of
+from storage.view import SqlView
 
 Episode: TypeAlias = tuple[Instant, Instant, Instant | None]
 """Start, deadline, and when it closed."""

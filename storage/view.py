@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
-from quota.account import Account, Plan
+from quota.account import Account
 from quota.errors import UnknownAccount
 from quota.facts import Charged
-from quota.ledger import Episode, Meter
+from quota.ledger import Meter
 from quota.order import Order, OrderLine
 from quota.package import Package
 from quota.time import Clock, Instant
 from storage import tables as t
+from storage.rows import account_of, meter_of, package_of
+from storage.view_holds import HoldView
 
 _OPEN_EPISODE = (t.episodes.c.meter_id == t.meters.c.id) & t.episodes.c.closed_at.is_(None)
 _METER = (
@@ -37,7 +39,7 @@ _CHARGE = select(t.charges).where(
 )
 
 
-class SqlView:
+class SqlView(HoldView):
     """One snapshot of the ledger; `connection` serves storage's other readers as well."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
@@ -54,12 +56,12 @@ class SqlView:
         row = self.connection.execute(statement).one_or_none()
         if row is None:
             raise UnknownAccount(account_id=account_id)
-        return _account(row)
+        return account_of(row)
 
     def accounts(self) -> Sequence[Account]:
         """Every account, by name."""
         rows = self.connection.execute(select(t.accounts).order_by(t.accounts.c.name))
-        return [_account(row) for row in rows]
+        return [account_of(row) for row in rows]
 
     def meter(self, account_id: int, name: str) -> Meter | None:
         """The meter as last booked, or None where nothing was ever booked."""
@@ -116,7 +118,11 @@ class SqlView:
         """Numbers of the orders that are paid and not credited, oldest payment first."""
         statement = (
             select(t.orders.c.number)
-            .where(t.orders.c.credited_at.is_(None), t.orders.c.paid_at.is_not(None))
+            .where(
+                t.orders.c.credited_at.is_(None),
+                t.orders.c.paid_at.is_not(None),
+                t.orders.c.voided_at.is_(None),
+            )
             .order_by(t.orders.c.paid_at, t.orders.c.id)
         )
         return self.connection.execute(statement).scalars().all()
@@ -148,61 +154,7 @@ class SqlView:
                 paid_at=row.paid_at,
                 credited_at=row.credited_at,
                 lines=tuple(lines[row.id]),
+                voided_at=row.voided_at,
             )
             for row in rows
         ]
-
-
-def _account(row: Row[tuple[object, ...]]) -> Account:
-    return Account(
-        id=row.id,
-        name=row.name,
-        plan=Plan(row.plan),
-        agreement_no=row.agreement_no,
-        timezone=row.timezone,
-        created_at=row.created_at,
-        closed_at=row.closed_at,
-    )
-
-
-def meter_of(row: Row[tuple[object, ...]]) -> Meter:
-    """A meter with its open episode, from a row that joins the two."""
-    episode = None
-    if row.deadline is not None:
-        episode = Episode(started_at=row.started_at, deadline=row.deadline)
-    return Meter(
-        id=row.id,
-        account_id=row.account_id,
-        name=row.name,
-        last_at=row.last_at,
-        purchased=row.purchased,
-        available=row.available,
-        held=row.held,
-        consumed=row.consumed,
-        owed=row.owed,
-        expired=row.expired,
-        voided=row.voided,
-        written_off=row.written_off,
-        active_quantity=row.active_quantity,
-        stored=row.stored,
-        episode=episode,
-    )
-
-
-def package_of(row: Row[tuple[object, ...]]) -> Package:
-    """A package from its row."""
-    return Package(
-        id=row.id,
-        meter_id=row.meter_id,
-        order_line_id=row.order_line_id,
-        quantity=row.quantity,
-        remaining=row.remaining,
-        purchased_at=row.purchased_at,
-        effective_at=row.effective_at,
-        activated_at=row.activated_at,
-        expires_at=row.expires_at,
-        credited_at=row.credited_at,
-        storage_years=row.storage_years,
-        voided_at=row.voided_at,
-        ended_at=row.ended_at,
-    )

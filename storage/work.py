@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.account import Account, Plan
 from quota.facts import (
@@ -17,8 +15,10 @@ from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
+from storage.dialect import dialect_of, insert_missing
 from storage.recording import record
-from storage.view import SqlView, package_of
+from storage.rows import package_of
+from storage.view import SqlView
 
 _LOCK_METER = (
     select(t.meters.c.id)
@@ -45,10 +45,6 @@ class SqlWork(SqlView):
         """Make it durable."""
         self.connection.commit()
 
-    @property
-    def _dialect(self) -> ModuleType:
-        return postgresql if self.connection.dialect.name == "postgresql" else sqlite
-
     def add_account(
         self, *, name: str, plan: Plan, agreement_no: str, timezone: str
     ) -> Account | None:
@@ -65,15 +61,13 @@ class SqlWork(SqlView):
 
     def insert_new(self, table: t.Table, values: dict[str, object]) -> int | None:
         """INSERT … ON CONFLICT DO NOTHING; the new row's id, or None where a key is taken."""
-        statement = self._dialect.insert(table).values(values).on_conflict_do_nothing()
+        dialect = dialect_of(self.connection)
+        statement = dialect.insert(table).values(values).on_conflict_do_nothing()
         return self.connection.execute(statement.returning(table.c.id)).scalar_one_or_none()
 
     def insert_missing(self, table: t.Table, values: dict[str, object]) -> bool:
         """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
-        statement = self._dialect.insert(table).values(values).on_conflict_do_nothing()
-        # Not `rowcount`: psycopg's is not kept for an INSERT.
-        added = statement.returning(*table.primary_key.columns)
-        return self.connection.execute(added).one_or_none() is not None
+        return insert_missing(self.connection, table, values)
 
     def lock_meter(self, account_id: int, name: str) -> Meter:
         """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
@@ -111,6 +105,7 @@ class SqlWork(SqlView):
             "expires_at": validity.expires_at,
             "credited_at": credited_at,
             "storage_years": line.storage_years,
+            "unlimited": line.quantity == 0,
         }
         statement = insert(t.packages).values(values).returning(t.packages)
         return package_of(self.connection.execute(statement).one())
@@ -157,3 +152,26 @@ class SqlWork(SqlView):
         self.connection.execute(
             update(t.orders).where(t.orders.c.number == number).values(credited_at=credited_at)
         )
+
+    def mark_voided(self, number: str, *, voided_at: Instant) -> None:
+        """Note that the order was taken back."""
+        self.connection.execute(
+            update(t.orders).where(t.orders.c.number == number).values(voided_at=voided_at)
+        )
+
+    def close_account(self, account_id: int, *, closed_at: Instant) -> None:
+        """Note that the account is closed."""
+        self.connection.execute(
+            update(t.accounts).where(t.accounts.c.id == account_id).values(closed_at=closed_at)
+        )
+
+    def set_arrears_cap(self, account_id: int, cap: int | None) -> None:
+        """Set or lift the account's cap on arrears."""
+        self.connection.execute(
+            update(t.accounts).where(t.accounts.c.id == account_id).values(arrears_cap=cap)
+        )
+
+    def note_action(self, *, actor: str, action: str, subject: str, reason: str) -> None:
+        """Journal what an operator did, with who and why (STATE-6)."""
+        values = {"actor": actor, "action": action, "subject": subject, "reason": reason}
+        self.connection.execute(insert(t.operator_actions), {**values, "acted_at": self.clock()})

@@ -15,9 +15,11 @@ from storage.tables.archive import (
     refused_instances,
 )
 from storage.tables.common import metadata
+from storage.tables.holding import anchors, hold_shares, holds, notices
 from storage.tables.ledger import (
     charges,
     entries,
+    episode_moves,
     episodes,
     level_moves,
     meters,
@@ -38,6 +40,7 @@ from storage.tables.registry import (
 __all__ = [
     "Table",
     "accounts",
+    "anchors",
     "charges",
     "conflicts",
     "deleted_objects",
@@ -45,15 +48,19 @@ __all__ = [
     "device_sop_classes",
     "devices",
     "entries",
+    "episode_moves",
     "episodes",
     "examination_findings",
     "examination_studies",
     "examinations",
+    "hold_shares",
+    "holds",
     "instances",
     "institutions",
     "level_moves",
     "metadata",
     "meters",
+    "notices",
     "operator_actions",
     "order_lines",
     "orders",

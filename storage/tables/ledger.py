@@ -7,6 +7,7 @@ here can be rebuilt from them at any time.
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -29,12 +30,14 @@ orders = Table(
     Column("placed_at", INSTANT, nullable=False),
     Column("paid_at", INSTANT),
     Column("credited_at", INSTANT),
+    Column("voided_at", INSTANT),
 )
+_TO_CREDIT = text("credited_at IS NULL AND paid_at IS NOT NULL AND voided_at IS NULL")
 Index(
     "ix_orders_to_credit",
     orders.c.paid_at,
-    sqlite_where=text("credited_at IS NULL AND paid_at IS NOT NULL"),
-    postgresql_where=text("credited_at IS NULL AND paid_at IS NOT NULL"),
+    sqlite_where=_TO_CREDIT,
+    postgresql_where=_TO_CREDIT,
 )
 
 order_lines = Table(
@@ -87,6 +90,7 @@ packages = Table(
     Column("storage_years", Integer, nullable=False),
     Column("voided_at", INSTANT),
     Column("ended_at", INSTANT),
+    Column("unlimited", Boolean, nullable=False, server_default=text("false")),
 )
 _BURNABLE = text("remaining > 0")
 Index(
@@ -133,6 +137,19 @@ Index(
     postgresql_where=_OPEN,
 )
 
+episode_moves = Table(
+    "episode_moves",
+    metadata,
+    row_id(),
+    ref("episode_id", "episodes"),
+    Column("started_before", INSTANT, nullable=False),
+    Column("deadline_before", INSTANT, nullable=False),
+    Column("started_at", INSTANT, nullable=False),
+    Column("deadline", INSTANT, nullable=False),
+    Column("moved_at", INSTANT, nullable=False),
+)
+Index("ix_episode_moves_episode", episode_moves.c.episode_id, episode_moves.c.id)
+
 charges = Table(
     "charges",
     metadata,
@@ -143,6 +160,7 @@ charges = Table(
     ref("package_id", "packages", nullable=True),
     Column("charged_at", INSTANT, nullable=False),
     Column("settled_at", INSTANT),
+    Column("ended_at", INSTANT),
 )
 Index("ix_charges_examination", charges.c.examination_id, charges.c.id)
 _STANDING = text("state IN ('funded', 'owed')")
@@ -172,6 +190,7 @@ postings = Table(
     Column("recorded_at", INSTANT, nullable=False),
     Column("examination_id", String(36)),
     ref("order_line_id", "order_lines", nullable=True),
+    Column("hold_key", String(100)),
 )
 Index("ix_postings_meter", postings.c.meter_id, postings.c.id)
 Index("ix_postings_examination", postings.c.examination_id)

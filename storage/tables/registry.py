@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.tables.common import ID, INSTANT, UID, metadata, ref, row_id
+from storage.tables.common import ID, INSTANT, UID, UNITS, metadata, ref, row_id
 
 accounts = Table(
     "accounts",
@@ -25,6 +25,7 @@ accounts = Table(
     Column("timezone", String(64), nullable=False),
     Column("created_at", INSTANT, nullable=False),
     Column("closed_at", INSTANT),
+    Column("arrears_cap", UNITS),
 )
 
 institutions = Table(

@@ -38,12 +38,18 @@ def test_an_entry_moves_something() -> None:
         Entry(account=LedgerAccount.CONSUMED, amount=0)
 
 
-def test_an_entry_names_a_package_if_and_only_if_it_moves_its_balance() -> None:
-    """The ledger account PACKAGE:p is one per package; the others have none."""
+@pytest.mark.parametrize("account", [LedgerAccount.PACKAGE, LedgerAccount.HELD])
+def test_an_entry_of_a_package_names_it(account: LedgerAccount) -> None:
+    """PACKAGE:p is an account of its own per package, and held units return to theirs."""
     with pytest.raises(AssertionError):
-        Entry(account=LedgerAccount.PACKAGE, amount=1)
+        Entry(account=account, amount=1)
+
+
+@pytest.mark.parametrize("account", ["issued", "consumed", "arrears", "written_off"])
+def test_an_entry_that_concerns_no_package_names_none(account: str) -> None:
+    """What was consumed or is owed is nobody's package's."""
     with pytest.raises(AssertionError):
-        Entry(account=LedgerAccount.CONSUMED, amount=1, package_id=1)
+        Entry(account=LedgerAccount(account), amount=1, package_id=1)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +69,8 @@ def test_every_ledger_account_has_its_balance(
     account: LedgerAccount, balance: str, sign: int
 ) -> None:
     """§3: contra accounts are kept with their sign turned, so that every balance is >= 0."""
-    other = LedgerAccount.EXPIRED if account is not LedgerAccount.EXPIRED else LedgerAccount.HELD
-    package = 1 if account is LedgerAccount.PACKAGE else None
+    other = LedgerAccount.EXPIRED if account is not LedgerAccount.EXPIRED else LedgerAccount.VOIDED
+    package = 1 if account in {LedgerAccount.PACKAGE, LedgerAccount.HELD} else None
 
     moved = apply(
         a_meter(),
@@ -87,7 +93,11 @@ _ENTRIES = st.lists(
 def test_conservation_holds_after_any_posting(parts: list[tuple[LedgerAccount, int]]) -> None:
     """§11: purchased = used + held + expired + voided + available, whatever is posted."""
     entries = [
-        Entry(account=account, amount=amount, package_id=1 if account == "package" else None)
+        Entry(
+            account=account,
+            amount=amount,
+            package_id=1 if account in {"package", "held"} else None,
+        )
         for account, amount in parts
     ]
     if total := sum(entry.amount for entry in entries):

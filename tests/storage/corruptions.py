@@ -112,7 +112,7 @@ CORRUPTIONS = [
         5,
         "a charge of an examination that another account has",
         """
-        INSERT INTO accounts VALUES (2, 'B', 'per_capacity', 'AG', 'UTC', 0, NULL);
+        INSERT INTO accounts VALUES (2, 'B', 'per_capacity', 'AG', 'UTC', 0, NULL, NULL);
         UPDATE examinations SET account_id = 2 WHERE id = 'examination-1-1';
         INSERT INTO level_moves (meter_id, delta, moved_at) SELECT m.id, -x.bytes, m.last_at
             FROM meters m, examinations x WHERE m.name = 'capacity' AND x.id = 'examination-1-1';

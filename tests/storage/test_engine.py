@@ -89,7 +89,7 @@ def test_a_write_rolls_back_unless_committed(sqlite: SqlLedger) -> None:
     """Leaving the block is not enough."""
     before = dump(sqlite)
     with sqlite.database.write() as connection:
-        connection.execute(text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0)"))
+        connection.execute(text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0, NULL)"))
 
     assert dump(sqlite) == before
 
@@ -98,7 +98,7 @@ def test_a_reader_is_not_stopped_by_a_writer(sqlite: SqlLedger) -> None:
     """WAL: a report during an admission shows the state before it, at once."""
     with sqlite.begin() as work:
         work.connection.execute(
-            text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0)")
+            text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0, NULL)")
         )
         with sqlite.read() as view:
             assert view.accounts() == []

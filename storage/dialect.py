@@ -1,0 +1,21 @@
+"""INSERT … ON CONFLICT DO NOTHING, which the two databases spell in modules of their own."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def dialect_of(connection: Connection) -> ModuleType:
+    """SQLAlchemy's module for the connection's database."""
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def insert_missing(connection: Connection, table: Table, values: dict[str, object]) -> bool:
+    """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
+    statement = dialect_of(connection).insert(table).values(values).on_conflict_do_nothing()
+    # Not `rowcount`: psycopg's is not kept for an INSERT.
+    added = statement.returning(*table.primary_key.columns)
+    return connection.execute(added).one_or_none() is not None
