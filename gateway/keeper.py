@@ -14,6 +14,7 @@ from typing import Protocol
 
 from quota import service
 from quota.order import Order
+from storage.anchors import anchor_journal
 from storage.bookkeeping import due_meters
 from storage.deletion import delete_objects, objects_to_delete
 from storage.examinations import complete_quiet
@@ -126,6 +127,10 @@ class Keeper:
         with self._ledger.read() as view:
             report = verify(view, archive_root=self._archive.root)
         self._observer.ledger_verified(report)
+        if report.ok:
+            with self._ledger.begin() as work:
+                anchor_journal(work)
+                work.commit()
         if removed := sweep(self._ledger, self._archive.root):
             self._observer.objects_swept(removed)
         self._daily_in_s = DAILY_S

@@ -1,19 +1,21 @@
-"""Invariant 15: capacity episodes, computed again from the history of bytes and terms.
+"""What no query can say and is computed again row by row: capacity episodes, retention.
 
-The journal of units says nothing of bytes, so this is a replay and no query: level moves and the
-beginnings and ends of packages, in time order, up to each meter's last T.
+Invariant 15: the journal of units says nothing of bytes, so level moves and the beginnings and ends
+of packages are replayed, in time order, up to each meter's last T. Invariant 21: calendar years.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
 from quota.account import CAPACITY
 from quota.ledger import GRACE
 from quota.package import Package
+from quota.retention import OWED_YEARS, retained_until
 from quota.time import Instant
 from storage import tables as t
 from storage.rows import package_of
@@ -25,6 +27,7 @@ _Event: TypeAlias = tuple[Instant, int, int, int]
 """Instant, order at equal instants, change of the limit, change of the level."""
 
 _BEGINS, _ENDS, _MOVES = 0, 1, 2
+_ROWS_AT_ONCE = 10_000
 
 
 def episodes_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
@@ -34,6 +37,34 @@ def episodes_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
         expected = set(_replayed(_events(view, meter_id, last_at)))
         for started_at, _, _ in sorted(expected ^ _recorded(view, meter_id)):
             yield {"meter_id": meter_id, "started_at": started_at}
+
+
+def retentions_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
+    """Invariant 21: examinations kept for less, or more, than what paid for them says (§8).
+
+    The longest of an examination's charges counts: one that was owed promised the longest term,
+    and a later event shortens nothing.
+    """
+    years = case(
+        (t.charges.c.settled_at.is_not(None), OWED_YEARS), else_=t.packages.c.storage_years
+    )
+    statement = (
+        select(
+            t.charges.c.examination_id,
+            t.charges.c.charged_at,
+            func.coalesce(years, OWED_YEARS).label("years"),
+            t.examinations.c.retained_until,
+        )
+        .join(t.examinations, t.examinations.c.id == t.charges.c.examination_id)
+        .outerjoin(t.packages, t.packages.c.id == t.charges.c.package_id)
+        .order_by(t.charges.c.examination_id)
+    )
+    rows = view.connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement)
+    for examination_id, charges in groupby(rows, key=lambda row: row.examination_id):
+        listed = list(charges)
+        expected = max(retained_until(row.charged_at, storage_years=row.years) for row in listed)
+        if listed[0].retained_until != expected:
+            yield {"examination_id": examination_id, "retained_until": expected}
 
 
 def _events(view: SqlView, meter_id: int, last_at: Instant) -> list[_Event]:
@@ -73,8 +104,20 @@ def _replayed(events: list[_Event]) -> Iterator[Episode]:
 
 
 def _recorded(view: SqlView, meter_id: int) -> set[Episode]:
-    statement = select(
-        t.episodes.c.started_at, t.episodes.c.deadline, t.episodes.c.closed_at
-    ).where(t.episodes.c.meter_id == meter_id)
+    """Episodes as they began: what moved a deadline since is judged elsewhere (invariant 9)."""
+    moves = t.episode_moves.c
+    first = select(moves.episode_id, func.min(moves.id).label("id")).group_by(moves.episode_id)
+    first_move = first.subquery()
+    statement = (
+        select(
+            func.coalesce(moves.started_before, t.episodes.c.started_at).label("started_at"),
+            func.coalesce(moves.deadline_before, t.episodes.c.deadline).label("deadline"),
+            t.episodes.c.closed_at,
+        )
+        .select_from(t.episodes)
+        .outerjoin(first_move, first_move.c.episode_id == t.episodes.c.id)
+        .outerjoin(t.episode_moves, moves.id == first_move.c.id)
+        .where(t.episodes.c.meter_id == meter_id)
+    )
     rows = view.connection.execute(statement)
     return {(row.started_at, row.deadline, row.closed_at) for row in rows}

@@ -1,7 +1,7 @@
 """Checks the invariants of quota.md §12 in one snapshot, read-only. It repairs nothing.
 
-Which apply so far: 1 to 13, 14 as far as examinations go, 16 and 23. 17 to 21 wait for what they
-speak of; 15, 19 and 22 are the test suite's.
+All but 22, which is the test suite's: that a refused or failed operation changed nothing shows in
+no database. 15 is a replay, 19 compares with the anchors that the keeper records day by day.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from sqlalchemy import select, text
 
 from quota.ledger import GRACE
 from storage import tables as t
+from storage.anchors import anchors_astray
 from storage.invariants import JOURNAL, Check, Invariant, invariant
-from storage.replay import episodes_astray
+from storage.invariants_charges import CHARGES
+from storage.replay import episodes_astray, retentions_astray
 from storage.view import SqlView
 
 SHOWN_MAX = 20
@@ -96,7 +98,8 @@ LEFT JOIN (
     GROUP BY order_line_id
 ) p ON p.order_line_id = l.id
 WHERE coalesce(k.packages, 0) <> CASE WHEN o.credited_at IS NULL THEN 0 ELSE 1 END
-    OR coalesce(p.credits, 0) <> CASE WHEN o.credited_at IS NULL THEN 0 ELSE 1 END
+    OR coalesce(p.credits, 0) <>
+        CASE WHEN o.credited_at IS NULL OR l.quantity = 0 THEN 0 ELSE 1 END
     OR (o.credited_at IS NOT NULL AND o.paid_at IS NULL)
 """
 
@@ -106,7 +109,8 @@ FROM packages k
 JOIN meters m ON m.id = k.meter_id
 JOIN order_lines l ON l.id = k.order_line_id
 WHERE k.quantity <> l.quantity OR m.name <> l.meter
-    OR (m.name <> 'capacity' AND (k.quantity < 1000 OR k.quantity % 1000 <> 0))
+    OR (m.name <> 'capacity' AND (k.quantity % 1000 <> 0
+        OR k.quantity < CASE WHEN k.unlimited THEN 0 ELSE 1000 END))
     OR (m.name = 'capacity'
         AND (k.quantity < 1000000000000 OR k.quantity % 1000000000000 <> 0))
 """
@@ -142,6 +146,7 @@ WHERE k.expires_at <= m.last_at AND (k.remaining > 0 OR k.ended_at IS NULL)
 
 INVARIANTS: tuple[Invariant, ...] = (
     *JOURNAL,
+    *CHARGES,
     invariant(5, "every metered examination has exactly one charge", _ONE_CHARGE),
     invariant(5, "every charge is an examination's of the same account", _NO_LONE_CHARGE),
     invariant(10, "nothing is admitted at or after the deadline of an episode", _GRACE_KEPT),
@@ -152,6 +157,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     invariant(23, "no package that has expired has units left", _EXPIRED_EMPTY),
 )
 EPISODES = Check(number=15, name="capacity episodes equal those replayed from history")
+JOURNAL_GROWS = Check(number=19, name="the journal is what it was at each anchor, and more")
+RETENTIONS = Check(number=21, name="an examination is kept as long as its package says, no less")
 OBJECTS = Check(number=13, name="every instance on record has its object, of its size")
 
 
@@ -159,6 +166,8 @@ def verify(view: SqlView, *, archive_root: Path | None) -> Report:
     """Run every check in the given snapshot; the objects only where `archive_root` is given."""
     results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
     results.append((EPISODES, episodes_astray(view)))
+    results.append((JOURNAL_GROWS, anchors_astray(view)))
+    results.append((RETENTIONS, retentions_astray(view)))
     if archive_root is not None:
         results.append((OBJECTS, _objects_astray(view, archive_root)))
     found = [_violation(check, rows) for check, rows in results]

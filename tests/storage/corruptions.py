@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# tidy: long because it is one table, and whoever adds a check looks through all of it
+
 
 @dataclass(frozen=True)
 class Corruption:
@@ -55,7 +57,7 @@ CORRUPTIONS = [
     Corruption(
         2,
         "cached balances that are off",
-        "UPDATE meters SET held = 1, voided = -1",
+        "UPDATE meters SET expired = expired + 1, voided = -1 WHERE name = 'exam'",
     ),
     Corruption(
         2,
@@ -164,7 +166,9 @@ CORRUPTIONS = [
         "a clock that was started again",
         """
         UPDATE episodes SET started_at = 1804978800000000, deadline = 1805065200000000
-            WHERE id = 2
+            WHERE id = 2;
+        UPDATE notices SET key = 'arrears_started:1:1804978800000000'
+            WHERE id = (SELECT max(id) FROM notices WHERE kind = 'arrears_started')
         """,
     ),
     Corruption(
@@ -180,12 +184,28 @@ CORRUPTIONS = [
     Corruption(
         9,
         "an episode where nothing was owed",
-        "INSERT INTO episodes VALUES (9, 1, 1741608000000000, 1741694400000000, 1741608000000009)",
+        """
+        INSERT INTO episodes VALUES (9, 1, 1741608000000000, 1741694400000000, 1741608000000009);
+        INSERT INTO notices (account_id, kind, key, raised_at, details) VALUES
+            (1, 'arrears_started', 'arrears_started:1:1741608000000000', 1741608000000000, '{}')
+        """,
+    ),
+    Corruption(
+        9,
+        "an extension that the episode knows nothing of",
+        """
+        INSERT INTO episode_moves (episode_id, started_before, deadline_before, started_at,
+            deadline, moved_at)
+            SELECT id, started_at, deadline, started_at, deadline + 1, started_at FROM episodes
+            WHERE id = 2
+        """,
     ),
     Corruption(
         10,
         "a charge at the deadline",
         """
+        UPDATE examinations SET retained_until = retained_until + 1805061600000000
+            - (SELECT charged_at FROM charges WHERE id = 9) WHERE id = 'examination-1-9';
         UPDATE postings SET effective_at = 1805061600000000, recorded_at = 1805061600000000
             WHERE id = 16;
         UPDATE charges SET charged_at = 1805061600000000 WHERE id = 9;
@@ -248,7 +268,10 @@ CORRUPTIONS = [
         "an episode of bytes that nobody is short of",
         """
         INSERT INTO episodes (meter_id, started_at, deadline)
-            SELECT id, last_at, last_at + 86400000000 FROM meters WHERE name = 'capacity'
+            SELECT id, last_at, last_at + 86400000000 FROM meters WHERE name = 'capacity';
+        INSERT INTO notices (account_id, kind, key, raised_at, details)
+            SELECT 1, 'arrears_started', 'arrears_started:' || id || ':' || last_at, 1, '{}'
+            FROM meters WHERE name = 'capacity'
         """,
     ),
     Corruption(
@@ -266,13 +289,55 @@ CORRUPTIONS = [
         "a posting booked before its predecessor",
         """
         UPDATE postings SET effective_at = effective_at - 4000000000 WHERE id = 4;
-        UPDATE charges SET charged_at = charged_at - 4000000000 WHERE id = 2
+        UPDATE charges SET charged_at = charged_at - 4000000000 WHERE id = 2;
+        UPDATE examinations SET retained_until = retained_until - 4000000000
+            WHERE id = (SELECT examination_id FROM charges WHERE id = 2)
         """,
     ),
     Corruption(
         16,
         "a meter whose last instant is before its last posting",
         "UPDATE meters SET last_at = last_at - 1",
+    ),
+    Corruption(
+        2,
+        "a package that was voided at another time than it ended",
+        "UPDATE packages SET voided_at = ended_at + 1 WHERE id = 1",
+    ),
+    Corruption(
+        17,
+        "a hold that sets nothing aside",
+        """
+        INSERT INTO holds (meter_id, key, units, state, held_at, expires_at)
+            VALUES (1, 'call', 5, 'pending', 1, 9000000000000000)
+        """,
+    ),
+    Corruption(
+        17,
+        "a hold past its end",
+        """
+        INSERT INTO holds (id, meter_id, key, units, state, held_at, expires_at)
+            VALUES (1, 1, 'call', 0, 'pending', 1, 2);
+        INSERT INTO hold_shares VALUES (1, 1, 0)
+        """,
+    ),
+    Corruption(
+        18,
+        "an episode that nobody was told of",
+        "DELETE FROM notices WHERE kind = 'arrears_started'",
+    ),
+    Corruption(
+        19,
+        "a journal that is not what an anchor says it was",
+        """
+        INSERT INTO anchors (anchored_at, through_posting_id, postings, entries, digest)
+            VALUES (1, 16, 16, 32, 'another')
+        """,
+    ),
+    Corruption(
+        21,
+        "an examination kept for less than its package says",
+        "UPDATE examinations SET retained_until = retained_until - 1 WHERE id = 'examination-1-1'",
     ),
     Corruption(
         23,

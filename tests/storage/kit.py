@@ -163,6 +163,7 @@ def note_examination(work: Work, account: Account, admitted: Admitted) -> None:
         "patient_id_raw": b"",
         "admitted_at": admitted.admitted_at,
         "quiet_until": admitted.admitted_at,
+        "retained_until": admitted.retained_until,
     }
     work.insert_missing(t.examinations, row)
 

@@ -89,7 +89,9 @@ def test_a_write_rolls_back_unless_committed(sqlite: SqlLedger) -> None:
     """Leaving the block is not enough."""
     before = dump(sqlite)
     with sqlite.database.write() as connection:
-        connection.execute(text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0, NULL)"))
+        connection.execute(
+            text("INSERT INTO accounts VALUES (9, 'x', 'per_exam', '', '', 0, 0, NULL)")
+        )
 
     assert dump(sqlite) == before
 

@@ -11,7 +11,15 @@ import pytest
 from sqlalchemy import text
 
 from quota.ledger import GRACE
-from storage.verify import EPISODES, INVARIANTS, OBJECTS, SHOWN_MAX, verify
+from storage.verify import (
+    EPISODES,
+    INVARIANTS,
+    JOURNAL_GROWS,
+    OBJECTS,
+    RETENTIONS,
+    SHOWN_MAX,
+    verify,
+)
 from tests.storage.corruptions import CORRUPTIONS, Corruption, lone_examinations
 from tests.storage.kit import (
     HandClock,
@@ -30,7 +38,7 @@ def test_a_sound_database_passes_every_check(copy: Copy) -> None:
 
     assert report.ok
     assert report.violations == ()
-    assert {check.number for check in report.checks} == {*range(1, 17), 23}
+    assert {check.number for check in report.checks} == {*range(1, 20), 21, 23}
     assert len({check.name for check in report.checks}) == len(report.checks)
 
 
@@ -59,7 +67,8 @@ def test_no_check_goes_untried() -> None:
     """A check that nobody has seen fail proves nothing: each number has its corruption."""
     tried = {corruption.number for corruption in CORRUPTIONS} | {OBJECTS.number}
 
-    assert tried == {known.check.number for known in INVARIANTS} | {OBJECTS.number, EPISODES.number}
+    others = {OBJECTS, EPISODES, JOURNAL_GROWS, RETENTIONS}
+    assert tried == {check.number for check in others | {known.check for known in INVARIANTS}}
 
 
 def test_units_left_in_an_expired_package_are_seen(copy: Copy, clock: HandClock) -> None:
@@ -135,7 +144,7 @@ def test_a_violation_names_ids_and_amounts_only(copy: Copy) -> None:
         *("credits", "deadline", "examination_id", "instance_bytes", "instance_rows", "instances"),
         *("journal", "line_no", "meter_id", "order_id", "order_line_id", "package_id", "packages"),
         *("posting_id", "quantity", "remaining", "started_at", "total"),
-        *("moved_bytes", "stored"),
+        *("moved_bytes", "stored", "episode_id", "move_id", "hold_id"),
     }
     with copy.ledger.read() as view:
         for known in INVARIANTS:
@@ -148,12 +157,12 @@ def test_verifying_reads_one_snapshot_and_writes_nothing(copy: Copy) -> None:
     before = dump(copy.ledger)
     with copy.ledger.read() as view:
         assert verify(view, archive_root=None).ok
-        copy.corrupt("UPDATE meters SET held = 1, voided = -1")
+        copy.corrupt("UPDATE meters SET expired = expired + 1, voided = -1")
         view.connection.exec_driver_sql("PRAGMA query_only = ON")
         assert verify(view, archive_root=None).ok
         view.connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     assert copy.failing() == {2}
     assert dump(copy.ledger) != before
-    copy.corrupt("UPDATE meters SET held = 0, voided = 0")
+    copy.corrupt("UPDATE meters SET expired = expired - 1, voided = 0")
     assert dump(copy.ledger) == before
