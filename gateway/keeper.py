@@ -12,13 +12,15 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from quota import service
+from quota import reminder, service
+from quota.notice import Notice
 from quota.order import Order
 from storage.anchors import anchor_journal
-from storage.bookkeeping import due_meters
+from storage.bookkeeping import due_meters, meters_to_remind
 from storage.deletion import delete_objects, objects_to_delete
 from storage.examinations import complete_quiet
 from storage.ledger import SqlLedger
+from storage.notices import note_delivered, undelivered
 from storage.objects import LocalArchive
 from storage.sweep import sweep
 from storage.verify import Report, verify
@@ -28,6 +30,7 @@ DAILY_S = 86_400.0
 DAILY_RETRY_S = 900.0
 _COMPLETED_PER_ROUND = 500
 _DELETED_PER_ROUND = 1_000
+_TOLD_PER_ROUND = 500
 
 
 class KeeperObserver(Protocol):
@@ -35,6 +38,9 @@ class KeeperObserver(Protocol):
 
     def order_credited(self, order: Order) -> None:
         """A paid order became packages."""
+
+    def notice_raised(self, notice: Notice) -> None:
+        """Somebody is to be told; today the log is the only channel."""
 
     def examination_completed(self, examination_id: str) -> None:
         """An examination's quiet period is over."""
@@ -91,6 +97,8 @@ class Keeper:
         """One round of everything that is due. Raises what a step of it raises."""
         credit_paid_orders(self._ledger, credited=self._observer.order_credited)
         self._book_boundaries()
+        self._remind()
+        self._tell()
         self._complete_examinations()
         self._delete_objects()
         self._daily_if_due()
@@ -102,6 +110,24 @@ class Keeper:
             with self._ledger.begin() as work:
                 if service.materialise(work, work.account(account_id), meter):
                     work.commit()
+
+    def _remind(self) -> None:
+        with self._ledger.read() as view:
+            due = meters_to_remind(view)
+        for account_id, meter in due:
+            with self._ledger.begin() as work:
+                reminder.remind(work, work.account(account_id), meter)
+                work.commit()
+
+    def _tell(self) -> None:
+        with self._ledger.read() as view:
+            notices = undelivered(view, limit=_TOLD_PER_ROUND)
+        for notice in notices:
+            self._observer.notice_raised(notice)
+        if notices:
+            with self._ledger.begin() as work:
+                note_delivered(work, [notice.key for notice in notices])
+                work.commit()
 
     def _complete_examinations(self) -> None:
         with self._ledger.begin() as work:

@@ -5,10 +5,11 @@ After `Rejected` the caller must not commit: nothing was to be written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from quota import service
 from quota.account import EXAM, Account
+from quota.action import By
 from quota.book import Book, entry, returned
 from quota.facts import Charged, ChargeReversed, EpisodeMoved, OwedWrittenOff
 from quota.ledger import GRACE, Episode, LedgerAccount, PostingKind
@@ -20,16 +21,9 @@ DEADLINE_EXTENDED_MAX = 366 * GRACE
 """A deadline is moved by a year at most: a typing error is no amnesty."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class By:
-    """Who acts, and why; both are journaled and may not be empty."""
-
-    actor: str
-    reason: str
-
-    def note(self, work: Work, action: str, subject: object) -> None:
-        """Journal the act in the transaction that does it."""
-        work.note_action(actor=self.actor, action=action, subject=str(subject), reason=self.reason)
+def _note(work: Work, by: By, action: str, subject: object) -> None:
+    """Journal the act in the transaction that does it."""
+    work.note_action(actor=by.actor, action=action, subject=str(subject), reason=by.reason)
 
 
 def extend(work: Work, account: Account, *, until: Instant, by: By) -> Episode | Rejected:
@@ -43,7 +37,7 @@ def extend(work: Work, account: Account, *, until: Instant, by: By) -> Episode |
     extended = replace(episode, deadline=until)
     _move_episode(book, extended)
     service.record(work, book)
-    by.note(work, "extend", account.id)
+    _note(work, by, "extend", account.id)
     return extended
 
 
@@ -65,7 +59,7 @@ def write_off(work: Work, account: Account, *, units: int, by: By) -> int | Reje
     book.facts.append(OwedWrittenOff(count=units, written_off_at=book.at))
     book.turn_clock()
     service.record(work, book)
-    by.note(work, "write_off", f"{account.id}: {units}")
+    _note(work, by, "write_off", f"{account.id}: {units}")
     return book.meter.owed
 
 
@@ -98,7 +92,7 @@ def reverse(
     service.record(work, book)
     if never_stored:
         _restart_grace(work, book)
-    by.note(work, "never_stored" if never_stored else "reverse", examination_id)
+    _note(work, by, "never_stored" if never_stored else "reverse", examination_id)
     return charge
 
 
@@ -142,7 +136,7 @@ def void_order(work: Work, number: str, *, by: By) -> Order | Rejected:
                 book.end(package, at=book.at, voided=True)
         service.record(work, book)
     work.mark_voided(number, voided_at=at)
-    by.note(work, "order_void", number)
+    _note(work, by, "order_void", number)
     return service.known_order(work, number)
 
 
@@ -154,7 +148,7 @@ def close_account(work: Work, account: Account, *, by: By) -> Account | Rejected
     book = service.open_book(work, account, account.plan.enforced_meter)
     service.record(work, book)
     work.close_account(account.id, closed_at=book.at)
-    by.note(work, "account_close", account.id)
+    _note(work, by, "account_close", account.id)
     return work.account(account.id)
 
 
@@ -163,7 +157,7 @@ def cap_arrears(work: Work, account: Account, *, cap: int | None, by: By) -> Acc
     if cap is not None and cap < 1:
         return _state_6("a cap is at least 1; lift it to have none")
     work.set_arrears_cap(account.id, cap)
-    by.note(work, "arrears_cap", f"{account.id}: {cap}")
+    _note(work, by, "arrears_cap", f"{account.id}: {cap}")
     return work.account(account.id)
 
 

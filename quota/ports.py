@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from quota.account import Account, Plan
+from quota.action import Action
 from quota.facts import Charged, Fact
 from quota.hold import Hold
 from quota.ledger import Meter
+from quota.notice import Notice
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Instant
@@ -77,6 +79,14 @@ class View(Protocol):
 
     def due_holds(self, meter_id: int, at: Instant) -> Sequence[Hold]:
         """Pending holds whose time is over."""
+        ...
+
+    def notices(self) -> Sequence[Notice]:
+        """What was to be told, the oldest first."""
+        ...
+
+    def actions(self) -> Sequence[Action]:
+        """What operators did, the oldest first."""
         ...
 
     def order(self, number: str) -> Order | None:

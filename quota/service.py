@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quota import admission, notice, order
+from quota import admission, order
 from quota.account import AI_PREFIX, CAPACITY, EXAM, Account
 from quota.admission import Refused
 from quota.book import Book
@@ -17,7 +17,7 @@ from quota.package import Package
 from quota.ports import View, Work
 from quota.retention import OWED_YEARS, retained_until
 from quota.standing import Standing, Status
-from quota.time import MICROSECONDS_PER_SECOND, Instant
+from quota.time import Instant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +32,6 @@ class Admitted:
 
 
 Admission: TypeAlias = Admitted | Refused
-
-REMINDED_AHEAD = 30 * 86_400 * MICROSECONDS_PER_SECOND
-"""How long before a package's end the first notice is told, in µs (§10)."""
 
 
 def lock_order(meter: str) -> tuple[bool, str]:
@@ -255,20 +252,6 @@ def materialise(work: Work, account: Account, name: str) -> bool:
     return True
 
 
-def remind(work: Work, account: Account, name: str) -> int:
-    """Raise the notices that time alone causes on a meter (§10); returns how many were due.
-
-    Those told before are not told again: the store keeps one per key.
-    """
-    book = open_book(work, account, name)
-    packages = work.packages_ending(book.meter.id, book.at, book.at + REMINDED_AHEAD)
-    raised = list(notice.due(book.meter, packages, at=book.at))
-    for one in raised:
-        book.tell(one)
-    work.record(book.meter, book.facts)
-    return len(raised)
-
-
 def open_book(work: Work, account: Account, name: str) -> Book:
     """Lock a meter and bring it up to its instant T (TIME-1, TIME-3); nothing is recorded yet.
 
@@ -295,6 +278,7 @@ def record(work: Work, book: Book) -> None:
 
 
 def known_order(view: View, number: str) -> Order:
+    """The order of that number. Raises UnknownOrder."""
     known = view.order(number)
     if known is None:
         raise UnknownOrder(number=number)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from quota.account import Account, Plan
+from quota.action import Action
 from quota.facts import (
     Charged,
     ChargeReversed,
@@ -30,7 +31,7 @@ from quota.facts import (
     Posted,
 )
 from quota.hold import HoldState
-from quota.ledger import Meter, Posting
+from quota.ledger import LedgerAccount, Meter, Posting
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Clock, Instant
@@ -191,7 +192,7 @@ class MemoryWork(MemoryView):
     def _add_posting(self, meter: Meter, posting: Posting) -> None:
         self._state.journal.append((meter.id, posting))
         for entry in posting.entries:
-            if entry.package_id is not None:
+            if entry.account is LedgerAccount.PACKAGE and entry.package_id is not None:
                 package = self._state.packages[entry.package_id - 1]
                 self._state.packages[entry.package_id - 1] = replace(
                     package, remaining=package.remaining + entry.amount
@@ -265,4 +266,7 @@ class MemoryWork(MemoryView):
 
     def note_action(self, *, actor: str, action: str, subject: str, reason: str) -> None:
         """Journal what an operator did, with who and why (STATE-6)."""
-        self._state.actions.append((actor, action, subject, reason))
+        act = Action(
+            acted_at=self.clock(), actor=actor, action=action, subject=subject, reason=reason
+        )
+        self._state.actions.append(act)

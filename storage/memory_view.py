@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from quota.account import Account
+from quota.action import Action
 from quota.errors import UnknownAccount
 from quota.facts import (
     Charged,
@@ -34,8 +35,7 @@ class MemoryState:
     holds: dict[tuple[int, str], Hold] = field(default_factory=dict)
     """By meter and key."""
     notices: dict[str, Notice] = field(default_factory=dict)
-    actions: list[tuple[str, str, str, str]] = field(default_factory=list)
-    """Actor, action, subject, reason."""
+    actions: list[Action] = field(default_factory=list)
 
     def copy(self) -> MemoryState:
         """A state that can be changed without touching this one."""
@@ -147,6 +147,14 @@ class MemoryView:
             and not package.expired(at)
         )
         return next(active, None)
+
+    def notices(self) -> Sequence[Notice]:
+        """What was to be told, the oldest first."""
+        return list(self._state.notices.values())
+
+    def actions(self) -> Sequence[Action]:
+        """What operators did, the oldest first."""
+        return list(self._state.actions)
 
     def hold(self, meter_id: int, key: str) -> Hold | None:
         """The hold of that client's key."""

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select, update
 
 from quota.admission import RefusalReason
+from quota.notice import Notice, NoticeKind
 from quota.time import Instant
 from storage import tables as t
+from storage.recording_rare import add_notice
 from storage.records import Incoming
+from storage.registry import institution
 from storage.work import SqlWork
 
 LISTED_MAX = 20_000
@@ -106,7 +109,26 @@ def _open_entry(work: SqlWork, refused: RefusedInstance) -> tuple[int, int]:
     if refusal_id is None:
         row = work.connection.execute(_OPEN, key).one()
         return row.id, row.refused
+    _tell_first(work, refused, refusal_id)
     return refusal_id, 0
+
+
+def _tell_first(work: SqlWork, refused: RefusedInstance, refusal_id: int) -> None:
+    """FIRST_REFUSAL: told once per examination, by the number of its entry (§10)."""
+    account_id = institution(work, refused.incoming.institution_id).account_id
+    notice = Notice(
+        account_id=account_id,
+        kind=NoticeKind.FIRST_REFUSAL,
+        key=f"{NoticeKind.FIRST_REFUSAL}:{refusal_id}",
+        raised_at=refused.at,
+        details={
+            "refusal": refusal_id,
+            "institution": refused.incoming.institution_id,
+            "device": refused.incoming.device_id,
+            "reason": str(refused.reason),
+        },
+    )
+    add_notice(work.connection, notice)
 
 
 def _list_instance(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy import Row
 
 from quota.account import Account, Plan
 from quota.ledger import Episode, Meter
+from quota.notice import Notice, NoticeKind
 from quota.package import Package
 
 
@@ -64,4 +67,16 @@ def package_of(row: Row[tuple[object, ...]]) -> Package:
         voided_at=row.voided_at,
         ended_at=row.ended_at,
         unlimited=row.unlimited,
+    )
+
+
+def notice_of(row: Row[tuple[object, ...]]) -> Notice:
+    """A notice from its row."""
+    return Notice(
+        account_id=row.account_id,
+        kind=NoticeKind(row.kind),
+        key=row.key,
+        raised_at=row.raised_at,
+        meter=row.meter,
+        details=json.loads(row.details),
     )

@@ -15,7 +15,7 @@ from quota.package import Package
 from quota.time import Clock, Instant
 from storage import tables as t
 from storage.rows import account_of, meter_of, package_of
-from storage.view_holds import HoldView
+from storage.view_more import FurtherView
 
 _OPEN_EPISODE = (t.episodes.c.meter_id == t.meters.c.id) & t.episodes.c.closed_at.is_(None)
 _METER = (
@@ -39,7 +39,7 @@ _CHARGE = select(t.charges).where(
 )
 
 
-class SqlView(HoldView):
+class SqlView(FurtherView):
     """One snapshot of the ledger; `connection` serves storage's other readers as well."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:

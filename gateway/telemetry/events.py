@@ -10,6 +10,7 @@ from gateway.dicom.status import Failure, StoreAnswer
 from gateway.telemetry.log import get_logger, where
 from gateway.telemetry.metrics import Metrics
 from quota.admission import Refused
+from quota.notice import Notice
 from quota.order import Order
 from quota.service import Admitted
 from storage.errors import StorageError
@@ -157,6 +158,13 @@ class Events:
     def order_credited(self, order: Order) -> None:
         """A paid order became packages."""
         self._keeper.info("order_credited", account_id=order.account_id, order_number=order.number)
+
+    def notice_raised(self, notice: Notice) -> None:
+        """Somebody is to be told: the log's reader, until there are other channels."""
+        self.metrics.notices.labels(kind=notice.kind).inc()
+        self._keeper.info(
+            "notice_raised", account_id=notice.account_id, kind=notice.kind, meter=notice.meter
+        )
 
     def examination_completed(self, examination_id: str) -> None:
         """An examination's quiet period is over."""

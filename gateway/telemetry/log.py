@@ -22,9 +22,9 @@ FIELDS = frozenset(
     {
         "account_id", "address", "allowed", "associations", "bytes", "called_ae_title",
         "calling_ae_title", "charge", "component", "count", "data_dir", "device_id", "dropped",
-        "duration_s", "error", "event", "examination_id", "institution_id", "level", "library",
-        "order_number", "outcome", "pid", "port", "reason", "rule", "signal", "source", "status",
-        "stores", "timestamp", "version", "violations", "where",
+        "duration_s", "error", "event", "examination_id", "institution_id", "kind", "level",
+        "library", "meter", "order_number", "outcome", "pid", "port", "reason", "rule", "signal",
+        "source", "status", "stores", "timestamp", "version", "violations", "where",
     }
 )  # fmt: skip
 _TEXT_LENGTH_MAX = 200

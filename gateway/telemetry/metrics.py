@@ -15,6 +15,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from quota.notice import NoticeKind
+
 ASSOCIATION_OUTCOMES = ("accepted", "rejected", "released", "aborted")
 STORE_OUTCOMES = ("stored", "duplicate", "conflict", "refused", "invalid", "failed")
 CHARGES = ("funded", "owed", "none")
@@ -62,6 +64,7 @@ class Metrics:
         self.refusals = self._counter(
             "tollgate_refusals", "Instances refused by quota, by reason.", "reason"
         )
+        self.notices = self._counter("tollgate_notices", "Notices raised, by kind.", "kind")
         self.verify_violations = Gauge(
             "tollgate_verify_violations",
             "Violations that the last verification found; 0 before the first.",
@@ -73,6 +76,7 @@ class Metrics:
         _begin_at_zero(self.stores, "outcome", STORE_OUTCOMES)
         _begin_at_zero(self.admitted, "charge", CHARGES)
         _begin_at_zero(self.refusals, "reason", refusal_reasons)
+        _begin_at_zero(self.notices, "kind", tuple(NoticeKind))
 
     def ledger_verified(self, *, violations: int, at_s: float) -> None:
         """Note the result of a verification that ended at Unix time `at_s`."""

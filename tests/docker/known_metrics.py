@@ -19,6 +19,7 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_examinations_completed_total",
         "tollgate_examinations_receiving",
         "tollgate_refusals_total",
+        "tollgate_notices_total",
         "tollgate_refused_examinations_open",
         "tollgate_quota_purchased",
         "tollgate_quota_available",
@@ -58,5 +59,11 @@ LABEL_VALUES: Mapping[str, frozenset[str]] = {
     "reason": frozenset({"grace_over", "unprovisioned", "account_closed"}),
     "status": frozenset(_STATUSES),
     "volume": frozenset({"data"}),
+    "kind": frozenset(
+        {
+            *("low", "empty", "arrears_started", "suspension_near", "suspended", "resumed"),
+            *("expiring", "first_refusal", "credited"),
+        }
+    ),
 }
 """Every value of the labels whose values are a fixed list."""

@@ -14,7 +14,7 @@ from quota.facts import (
     PackageEnded,
     Posted,
 )
-from quota.ledger import Meter, Posting
+from quota.ledger import LedgerAccount, Meter, Posting
 from quota.package import Package
 from quota.time import Instant
 from tests.quota.makers import a_meter, a_package
@@ -98,7 +98,7 @@ class Shelf:
     def _post(self, posting: Posting) -> None:
         self.journal.append(posting)
         for entry in posting.entries:
-            if entry.package_id is not None:
+            if entry.account is LedgerAccount.PACKAGE and entry.package_id is not None:
                 package = self.packages[entry.package_id]
                 left = package.remaining + entry.amount
                 self.packages[entry.package_id] = replace(package, remaining=left)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from quota import service
 from quota.account import EXAM, Account, Plan
@@ -165,7 +165,16 @@ def note_examination(work: Work, account: Account, admitted: Admitted) -> None:
         "quiet_until": admitted.admitted_at,
         "retained_until": admitted.retained_until,
     }
-    work.insert_missing(t.examinations, row)
+    if not work.insert_missing(t.examinations, row) and admitted.retained_until is not None:
+        # Charged anew after a reversal: kept for as long as the later charge says (ADM-5).
+        work.connection.execute(
+            update(t.examinations)
+            .where(
+                t.examinations.c.id == admitted.examination_id,
+                t.examinations.c.retained_until < admitted.retained_until,
+            )
+            .values(retained_until=admitted.retained_until)
+        )
 
 
 def reading(ledger: Ledger, account: Account) -> MeterReading:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, select
 
+from quota.action import Action
 from quota.facts import Charged
 from quota.hold import Hold, HoldState, Share
+from quota.notice import Notice
 from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
-from storage.rows import package_of
+from storage.rows import notice_of, package_of
 
 
-class HoldView:
+class FurtherView:
     """Half of `SqlView`: reads on its connection."""
 
     connection: Connection
@@ -75,6 +77,26 @@ class HoldView:
         )
         row = self.connection.execute(statement).one_or_none()
         return None if row is None else package_of(row)
+
+    def notices(self) -> Sequence[Notice]:
+        """What was to be told, the oldest first."""
+        rows = self.connection.execute(select(t.notices).order_by(t.notices.c.id))
+        return [notice_of(row) for row in rows]
+
+    def actions(self) -> Sequence[Action]:
+        """What operators did, the oldest first."""
+        return [
+            Action(
+                acted_at=row.acted_at,
+                actor=row.actor,
+                action=row.action,
+                subject=row.subject,
+                reason=row.reason,
+            )
+            for row in self.connection.execute(
+                select(t.operator_actions).order_by(t.operator_actions.c.id)
+            )
+        ]
 
     def hold(self, meter_id: int, key: str) -> Hold | None:
         """The hold of that client's key."""

@@ -1,0 +1,25 @@
+"""Notices that time alone raises: work for the keeper, who may come late or twice (§10)."""
+
+from __future__ import annotations
+
+from quota import notice, service
+from quota.account import Account
+from quota.ports import Work
+from quota.time import MICROSECONDS_PER_SECOND
+
+REMINDED_AHEAD = max(notice.EXPIRING_DAYS) * 86_400 * MICROSECONDS_PER_SECOND
+"""How long before a package's end the first notice is told, in µs."""
+
+
+def remind(work: Work, account: Account, name: str) -> int:
+    """Raise the notices that are due on a meter; returns how many.
+
+    Those told before are not told again: the store keeps one per key.
+    """
+    book = service.open_book(work, account, name)
+    packages = work.packages_ending(book.meter.id, book.at, book.at + REMINDED_AHEAD)
+    raised = list(notice.due(book.meter, packages, at=book.at))
+    for one in raised:
+        book.tell(one)
+    service.record(work, book)
+    return len(raised)
