@@ -52,7 +52,7 @@ def _spoil(connection: Connection) -> None:
     connection.execute(update(t.meters).values(dict.fromkeys([*names, "active_quantity"], -7)))
     connection.execute(update(t.packages).values(remaining=-7))
     connection.execute(delete(t.charges))
-    connection.execute(delete(t.episodes))
+    connection.execute(update(t.episodes).values(started_at=-7, deadline=-7, closed_at=-7))
 
 
 def _read_journal(connection: Connection) -> Derived:
@@ -73,7 +73,7 @@ def _take(derived: Derived, posting: Row[Any], entries: list[Row[Any]]) -> None:
     for entry in entries:
         name, sign = SIGNS[entry.account]
         derived.balances[posting.meter_id][name] += sign * entry.amount
-        if entry.package_id is not None:
+        if entry.package_id is not None and entry.account == "package":
             derived.remaining[entry.package_id] += entry.amount
     package_id = next((e.package_id for e in entries if e.package_id is not None), None)
     if posting.kind == "charge":
@@ -85,16 +85,25 @@ def _take(derived: Derived, posting: Row[Any], entries: list[Row[Any]]) -> None:
                 "package_id": package_id,
                 "charged_at": posting.effective_at,
                 "settled_at": None,
+                "ended_at": None,
             }
         )
-    if posting.kind == "offset":
+    at = posting.recorded_at
+    if posting.kind in {"offset", "write_off"}:
         owed = [
             charge
             for charge in derived.charges
             if charge["meter_id"] == posting.meter_id and charge["state"] == "owed"
         ]
-        for charge in owed[: next(-e.amount for e in entries if e.package_id is not None)]:
-            charge.update(state="funded", package_id=package_id, settled_at=posting.recorded_at)
+        for charge in owed[: next(e.amount for e in entries if e.account == "arrears")]:
+            if posting.kind == "offset":
+                charge.update(state="funded", package_id=package_id, settled_at=at)
+            else:
+                charge.update(state="written_off", ended_at=at)
+    if posting.kind == "reversal":
+        for charge in derived.charges:
+            if charge["examination_id"] == posting.examination_id and charge["ended_at"] is None:
+                charge.update(state="reversed", ended_at=at)
 
 
 def _turn_clock(derived: Derived, last: Row[Any]) -> None:
@@ -123,7 +132,9 @@ def _write(connection: Connection, derived: Derived) -> None:
     for meter_id in connection.execute(select(t.meters.c.id)).scalars().all():
         active = connection.execute(
             select(t.packages.c.quantity).where(
-                t.packages.c.meter_id == meter_id, t.packages.c.ended_at.is_(None)
+                t.packages.c.meter_id == meter_id,
+                t.packages.c.ended_at.is_(None),
+                t.packages.c.activated_at.is_not(None),
             )
         ).scalars()
         values = {**derived.balances[meter_id], "active_quantity": sum(active)}
@@ -135,6 +146,12 @@ def _write(connection: Connection, derived: Derived) -> None:
             .values(remaining=derived.remaining[package_id])
         )
     # Row by row and in order, so that the numbers the rows get are the ones they had.
-    for table, rows in ((t.charges, derived.charges), (t.episodes, derived.episodes)):
-        for row in rows:
-            connection.execute(insert(table), row)
+    for charge in derived.charges:
+        connection.execute(insert(t.charges), charge)
+    known = connection.execute(select(t.episodes.c.id).order_by(t.episodes.c.id)).scalars().all()
+    for episode_id, episode in zip(known, derived.episodes, strict=True):
+        moves = t.episode_moves.c
+        moved = select(moves.started_at, moves.deadline).where(moves.episode_id == episode_id)
+        for move in connection.execute(moved.order_by(moves.id)):
+            episode.update(started_at=move.started_at, deadline=move.deadline)
+        connection.execute(update(t.episodes).where(t.episodes.c.id == episode_id).values(episode))

@@ -12,6 +12,7 @@ from types import TracebackType
 import psycopg
 
 from storage.engine import Database, open_database
+from storage.postgresql import PostgresDatabase
 from storage.schema import migrate
 
 with warnings.catch_warnings():
@@ -39,6 +40,11 @@ class Server(AbstractContextManager["Server"]):
         name = f"ledger_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return self._open(name)
+
+    def drop(self, database: Database) -> None:
+        """Remove a database that nobody is connected to any more."""
+        assert isinstance(database, PostgresDatabase)
+        self._execute(f"DROP DATABASE {database.engine.url.database}")
 
     def url(self, name: str) -> str:
         """Where a database of that name is, for SQLAlchemy."""
