@@ -79,10 +79,12 @@ def _events(view: SqlView, meter_id: int, last_at: Instant) -> list[_Event]:
 
 
 def _term(package: Package, last_at: Instant) -> Iterator[_Event]:
-    if package.effective_at <= last_at:
-        yield (package.effective_at, _BEGINS, package.quantity, 0)
-    if package.expired(last_at):
-        yield (package.end_at, _ENDS, -package.quantity, 0)
+    ends_at = package.end_at if package.voided_at is None else package.voided_at
+    if package.effective_at > min(last_at, ends_at):
+        return  # ahead still, or voided before it began
+    yield (package.effective_at, _BEGINS, package.quantity, 0)
+    if ends_at <= last_at:
+        yield (ends_at, _ENDS, -package.quantity, 0)
 
 
 def _replayed(events: list[_Event]) -> Iterator[Episode]:
