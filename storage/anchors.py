@@ -14,7 +14,8 @@ from storage import tables as t
 from storage.view import SqlView
 from storage.work import SqlWork
 
-_ROWS_AT_ONCE = 10_000
+# Given with the statement: on the connection it would stay, and turn what follows into cursors.
+_IN_PARTS = {"yield_per": 10_000}
 
 
 def anchor_journal(work: SqlWork) -> None:
@@ -60,7 +61,7 @@ def _digest(view: SqlView, through: int) -> tuple[int, int, str]:
     for table, key in ((t.postings, t.postings.c.id), (t.entries, t.entries.c.posting_id)):
         statement = select(table).where(key <= through).order_by(*table.primary_key.columns)
         count = 0
-        rows = view.connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement)
+        rows = view.connection.execute(statement, execution_options=_IN_PARTS)
         for partition in rows.partitions():
             count += len(partition)
             digest.update(repr([tuple(row) for row in partition]).encode())

@@ -27,7 +27,7 @@ _Event: TypeAlias = tuple[Instant, int, int, int]
 """Instant, order at equal instants, change of the limit, change of the level."""
 
 _BEGINS, _ENDS, _MOVES = 0, 1, 2
-_ROWS_AT_ONCE = 10_000
+_IN_PARTS = {"yield_per": 10_000}
 
 
 def episodes_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
@@ -59,7 +59,7 @@ def retentions_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
         .outerjoin(t.packages, t.packages.c.id == t.charges.c.package_id)
         .order_by(t.charges.c.examination_id)
     )
-    rows = view.connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement)
+    rows = view.connection.execute(statement, execution_options=_IN_PARTS)
     for examination_id, charges in groupby(rows, key=lambda row: row.examination_id):
         listed = list(charges)
         expected = max(retained_until(row.charged_at, storage_years=row.years) for row in listed)

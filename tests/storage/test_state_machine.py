@@ -280,14 +280,12 @@ class Examinations(SideBySide):
                 with ledger.read() as view:
                     for name in {charge.exam for charge in self.model.charges}:
                         charge, expected = view.charge(name), self.model.standing(name)
+                        assert (charge is None) is (expected is None)
                         if charge is None or expected is None:
-                            assert charge is expected
                             continue
                         packages = view.packages(expected.account)
                         paid_by = None if expected.package is None else packages[expected.package]
                         assert charge.package_id == (paid_by and paid_by.id)
-                    acts = [act.action for act in view.actions()]
-                    assert len(acts) == len([act for act in acts if act])
         finally:
             self.close()
 

@@ -60,7 +60,9 @@ class Capacity(SideBySide):
         """Instants at which answers change."""
         terms = self.model.terms
         found = {term.begins for term in terms} | {term.expires for term in terms}
-        return sorted(found | ({self.model.deadline} - {None}))
+        if self.model.deadline is not None:
+            found.add(self.model.deadline)
+        return sorted(found)
 
     @rule(
         size=st.sampled_from([5, 10, 20]),
