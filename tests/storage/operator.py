@@ -9,7 +9,7 @@ from quota import correction
 from quota.account import Account
 from quota.action import By
 from quota.facts import Charged
-from quota.order import Rejected
+from quota.order import Order, Rejected
 from quota.ports import Ledger, Work
 from tests.storage.kit import reading
 
@@ -42,3 +42,8 @@ def figures(ledger: Ledger, account: Account) -> tuple[int, int, int, int]:
     """Available, used, owed, and what lapsed or was voided."""
     found = reading(ledger, account)
     return (found.available, found.used, found.owed, found.expired + found.voided)
+
+
+def void_order(ledger: Ledger, number: str) -> Order | Rejected:
+    """Take an order back."""
+    return act(ledger, lambda work: correction.void_order(work, number, by=ME))

@@ -13,12 +13,17 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import TypeAlias
 
+from quota.account import Account
+from quota.hold import Hold
+from quota.order import Rejected
 from quota.service import Admitted
 from quota.time import Instant
 from storage.engine import open_database
 from storage.ledger import SqlLedger
 from storage.schema import migrate
+from tests.storage.calls import hold
 from tests.storage.kit import admit, credit, database_in
+from tests.storage.operator import reverse, void_order
 
 PROCESSES = multiprocessing.get_context("forkserver")
 # Forked from a server that has imported everything, and that nobody has opened a database in.
@@ -30,13 +35,19 @@ Answers: TypeAlias = dict[str, Instant | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What one process does: credit the orders, then admit the examinations, one by one."""
+    """What one process does, one by one: credit, hold, void, admit, reverse, in this order."""
 
     url: str
     lock_dir: Path
     account_id: int
     examinations: Sequence[str]
     orders: Sequence[str] = ()
+    holds: Sequence[str] = ()
+    """Keys; each for three calls of the product `calls.PRODUCT`."""
+    voids: Sequence[str] = ()
+    """Orders that are taken back."""
+    reversals: Sequence[str] = ()
+    """Examinations whose charges are taken back; answered with 1 where one stood."""
     step: int = 0
     """How far each reading of the shared clock moves it on, in µs."""
 
@@ -111,10 +122,22 @@ def _run(task: Task, now: Synchronized[int], barrier: Barrier, answers_to: Conne
     barrier.wait(LIMIT_S)
     for number in task.orders:
         credit(ledger, number)
+    for key in task.holds:
+        answers_to.send((key, _hold(ledger, account, key)))
+    for number in task.voids:
+        void_order(ledger, number)
     for name in task.examinations:
         admission = admit(ledger, account, name)
         at = admission.admitted_at if isinstance(admission, Admitted) else None
         answers_to.send((name, at))
+    for name in task.reversals:
+        taken_back = reverse(ledger, account, name)
+        answers_to.send((name, None if isinstance(taken_back, Rejected) else 1))
+
+
+def _hold(ledger: SqlLedger, account: Account, key: str) -> Instant | None:
+    placed = hold(ledger, account, key, 3)
+    return placed.held_at if isinstance(placed, Hold) else None
 
 
 def migrate_at_once(folder: Path, processes: int) -> list[int | None]:

@@ -25,7 +25,7 @@ from tests.storage.kit import (
     reading,
     top_up,
 )
-from tests.storage.operator import ME, act, figures, reverse
+from tests.storage.operator import ME, act, figures, reverse, void_order
 
 # -- extending a deadline --------------------------------------------------------------------------
 
@@ -141,23 +141,18 @@ def test_bytes_over_the_limit_are_not_written_off(ledger: Ledger) -> None:
 # -- voiding an order ------------------------------------------------------------------------------
 
 
-def void(ledger: Ledger, number: str) -> Order | Rejected:
-    """Take an order back."""
-    return act(ledger, lambda work: correction.void_order(work, number, by=ME))
-
-
 def test_what_is_left_of_a_voided_order_is_gone(ledger: Ledger, account: Account) -> None:
     """§3: PACKAGE −r, VOIDED +r; what was used stays used; twice changes nothing."""
     top_up(ledger, account, "SO-1", 5)
     top_up(ledger, account, "SO-2", 7)
     admit(ledger, account, "exam-1")
 
-    voided = void(ledger, "SO-1")
+    voided = void_order(ledger, "SO-1")
 
     assert isinstance(voided, Order)
     assert voided.state is OrderState.VOIDED
     assert figures(ledger, account) == (7, 1, 0, 4)
-    assert void(ledger, "SO-1") == voided
+    assert void_order(ledger, "SO-1") == voided
     assert figures(ledger, account) == (7, 1, 0, 4)
 
 
@@ -165,7 +160,7 @@ def test_a_charge_of_a_voided_package_goes_nowhere_else(ledger: Ledger, account:
     """§3: reversed later, its unit is VOIDED, not available again."""
     top_up(ledger, account, "SO-1", 5)
     admit(ledger, account, "exam-1")
-    void(ledger, "SO-1")
+    void_order(ledger, "SO-1")
 
     reverse(ledger, account, "exam-1")
 
@@ -179,8 +174,8 @@ def test_an_order_voided_before_its_credit_is_never_credited(
     place_small(ledger, account, "SO-1", 5)
     place_small(ledger, account, "SO-2", 5)
     pay(ledger, "SO-2")
-    void(ledger, "SO-1")
-    void(ledger, "SO-2")
+    void_order(ledger, "SO-1")
+    void_order(ledger, "SO-2")
 
     with ledger.read() as view:
         assert view.orders_to_credit() == []
@@ -188,7 +183,7 @@ def test_an_order_voided_before_its_credit_is_never_credited(
     assert credit(ledger, "SO-2").credited_at is None
     assert figures(ledger, account) == (0, 0, 0, 0)
     with pytest.raises(UnknownOrder):
-        void(ledger, "SO-9")
+        void_order(ledger, "SO-9")
 
 
 # -- the account -----------------------------------------------------------------------------------
@@ -241,7 +236,7 @@ def test_every_act_is_journaled_with_who_and_why(
     )
     act(ledger, lambda work: correction.write_off(work, account, units=9, by=ME))
     reverse(ledger, account, "exam-1")
-    void(ledger, "SO-0")
+    void_order(ledger, "SO-0")
 
     with ledger.read() as view:
         acts = view.actions()

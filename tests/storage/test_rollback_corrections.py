@@ -12,10 +12,10 @@ from quota.ports import Work
 from storage.anchors import anchor_journal
 from storage.work import SqlWork
 from tests.quota.makers import DAY, HOUR
+from tests.storage.calls import PRODUCT, buy_calls, hold
 from tests.storage.hospital import Site
 from tests.storage.kit import HandClock, admit, in_arrears, reading, top_up
 from tests.storage.operator import ME
-from tests.storage.test_contract_holds import PRODUCT, buy_calls, hold
 from tests.storage.test_rollback import fail_everywhere
 
 Act = Callable[[Work], object]
