@@ -57,7 +57,7 @@ class Book:
             boundaries.append((hold.expires_at, 0, (hold.key,), self._expiring_hold(hold)))
         for package in due:
             assert package.ended_at is None, "an ended package has no boundary left"
-            if package.activated_at is None:
+            if package.activated_at is None and not package.never_valid:
                 assert package.effective_at <= self.at, "a beginning in the future is not due"
                 begins = self._beginning(package)
                 boundaries.append((package.effective_at, 1, package.burn_key, begins))
@@ -250,8 +250,10 @@ class Book:
 
     def _ending(self, package: Package) -> Callable[[Instant], None]:
         # Judged when its turn comes: it may begin, or get units back, a moment before (TIME-3).
-        begun = replace(package, activated_at=package.activated_at or package.effective_at)
-        return lambda at: self.end(begun, at=at, voided=False)
+        # What was over when it came never counted: no debt is paid for an instant of it (CAP-3).
+        if not package.never_valid:
+            package = replace(package, activated_at=package.activated_at or package.effective_at)
+        return lambda at: self.end(package, at=at, voided=False)
 
     def _expiring_hold(self, hold: Hold) -> Callable[[Instant], None]:
         return lambda at: self.settle(hold, HoldState.EXPIRED, posted=0, at=at)

@@ -82,6 +82,10 @@ def _term(package: Package, last_at: Instant) -> Iterator[_Event]:
     ends_at = package.end_at if package.voided_at is None else package.voided_at
     if package.effective_at > min(last_at, ends_at):
         return  # ahead still, or voided before it began
+    if package.never_valid:
+        # Over when it came: sold, but never counted.
+        yield (package.effective_at, _BEGINS, 0, 0)
+        return
     yield (package.effective_at, _BEGINS, package.quantity, 0)
     if ends_at <= last_at:
         yield (ends_at, _ENDS, -package.quantity, 0)

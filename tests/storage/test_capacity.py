@@ -186,3 +186,31 @@ def test_bytes_of_an_account_that_pays_per_examination_are_counted_and_owe_nothi
 
     assert (reading.used, reading.owed, reading.meter.episode) == (7 * TERABYTE, 0, None)
     move(ledger, account, -7 * TERABYTE)
+
+
+def test_capacity_that_is_over_when_it_comes_ends_no_arrears(
+    ledger: Ledger, payer: Account, clock: HandClock
+) -> None:
+    """ORD-3, STATE-1: an instant that does not exist pays nothing off, and starts no new grace."""
+    buy(ledger, payer, "C-1")
+    buy(ledger, payer, "C-2")
+    move(ledger, payer, 2 * TERABYTE)
+    place_paid(ledger, payer, "C-3")
+    clock.at = package_ends(ledger, payer)[0]
+    episode = level(ledger, payer).meter.episode
+    assert episode is not None
+    clock.at += HOUR
+
+    credit(ledger, "C-3")
+
+    assert level(ledger, payer).meter.episode == episode
+    move(ledger, payer, -2 * TERABYTE)
+
+
+def place_paid(ledger: Ledger, payer: Account, number: str) -> None:
+    """A year of three TB, paid for and not credited."""
+    line = LineRequest(meter=CAPACITY, quantity=3 * TERABYTE)
+    with ledger.begin() as work:
+        service.place(work, OrderRequest(number=number, account_id=payer.id, lines=(line,)))
+        service.pay(work, number)
+        work.commit()
