@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import groupby
 
 from quota import notice
 from quota.account import CAPACITY
@@ -49,7 +50,9 @@ class Book:
 
         `due` are the meter's packages not ended whose activation or expiry is due and not booked,
         `holds` its pending holds whose time is over. At equal instants holds end first, then
-        packages begin, then they end: a renewal leaves no gap (ORD-4).
+        packages begin, then they end. What is owed is looked at when all of an instant has
+        happened: a renewal leaves no gap (ORD-4), and a package that ends as another begins pays
+        no debt off for the time between, for there is none (CAP-3, STATE-1).
         """
         boundaries: list[tuple[Instant, int, tuple[object, ...], Callable[[Instant], None]]] = []
         for hold in holds:
@@ -57,14 +60,18 @@ class Book:
             boundaries.append((hold.expires_at, 0, (hold.key,), self._expiring_hold(hold)))
         for package in due:
             assert package.ended_at is None, "an ended package has no boundary left"
-            if package.activated_at is None and not package.never_valid:
+            if package.activated_at is None:
                 assert package.effective_at <= self.at, "a beginning in the future is not due"
                 begins = self._beginning(package)
                 boundaries.append((package.effective_at, 1, package.burn_key, begins))
             if package.expired(self.at):
                 boundaries.append((package.end_at, 2, package.burn_key, self._ending(package)))
-        for at, _, _, book in sorted(boundaries, key=lambda boundary: boundary[:3]):
-            book(at)
+        boundaries.sort(key=lambda boundary: boundary[:3])
+        for at, at_once in groupby(boundaries, key=lambda boundary: boundary[0]):
+            for _, _, _, book in at_once:
+                book(at)
+            # STATE-4: where bytes stay without their package, the grace runs from the end itself.
+            self.turn_clock(at)
 
     def standing(self, *, closed: bool, arrears_cap: int | None = None) -> Standing:
         """What admission decides on, at this book's instant."""
@@ -192,7 +199,10 @@ class Book:
             self._tell_episode(NoticeKind.RESUMED, episode)
 
     def end(self, package: Package, *, at: Instant, voided: bool) -> None:
-        """Take a package out of use: what is left of it lapses (§3 expiry and void)."""
+        """Take a package out of use: what is left of it lapses (§3 expiry and void).
+
+        Whoever asks for it turns the clock after it.
+        """
         before, left = self.meter, self.left(package)
         if left > 0:
             self.post(
@@ -205,8 +215,6 @@ class Book:
             active = self.meter.active_quantity - package.quantity
             self.meter = replace(self.meter, active_quantity=active)
         self.facts.append(PackageEnded(package_id=package.id, ended_at=at, voided=voided))
-        # STATE-4: where bytes stay without their package, the grace runs from the end itself.
-        self.turn_clock(at)
         self.tell_level(before)
 
     def tell(self, raised: notice.Notice) -> None:
@@ -244,16 +252,13 @@ class Book:
             active = self.meter.active_quantity + package.quantity
             self.meter = replace(self.meter, active_quantity=active)
             self.facts.append(PackageActivated(package_id=package.id, activated_at=at))
-            self.turn_clock(at)
 
         return begin
 
     def _ending(self, package: Package) -> Callable[[Instant], None]:
         # Judged when its turn comes: it may begin, or get units back, a moment before (TIME-3).
-        # What was over when it came never counted: no debt is paid for an instant of it (CAP-3).
-        if not package.never_valid:
-            package = replace(package, activated_at=package.activated_at or package.effective_at)
-        return lambda at: self.end(package, at=at, voided=False)
+        begun = replace(package, activated_at=package.activated_at or package.effective_at)
+        return lambda at: self.end(begun, at=at, voided=False)
 
     def _expiring_hold(self, hold: Hold) -> Callable[[Instant], None]:
         return lambda at: self.settle(hold, HoldState.EXPIRED, posted=0, at=at)

@@ -134,6 +134,7 @@ def void_order(work: Work, number: str, *, by: By) -> Order | Rejected:
         for package in work.packages_of_order(number, book.meter.id):
             if package.ended_at is None:
                 book.end(package, at=book.at, voided=True)
+        book.turn_clock()
         service.record(work, book)
     work.mark_voided(number, voided_at=at)
     _note(work, by, "order_void", number)

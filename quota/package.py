@@ -38,11 +38,6 @@ class Package:
         return self.expires_at is not None and at >= self.expires_at
 
     @property
-    def never_valid(self) -> bool:
-        """Whether it was credited after its expiry: no instant lies within its validity (ORD-3)."""
-        return self.expires_at is not None and self.expires_at <= self.effective_at
-
-    @property
     def end_at(self) -> Instant:
         """The boundary of its expiry: one credited later ends when it came, not before (ORD-3)."""
         assert self.expires_at is not None

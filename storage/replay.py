@@ -24,9 +24,11 @@ from storage.view import SqlView
 Episode: TypeAlias = tuple[Instant, Instant, Instant | None]
 """Start, deadline, and when it closed."""
 _Event: TypeAlias = tuple[Instant, int, int, int]
-"""Instant, order at equal instants, change of the limit, change of the level."""
+"""Instant, boundary or operation, change of the limit, change of the level. What happens at one
+instant is one change."""
 
-_BEGINS, _ENDS, _MOVES = 0, 1, 2
+_PASSED, _DONE = 0, 1
+"""Boundaries come before the operation that finds them (TIME-3)."""
 _IN_PARTS = {"yield_per": 10_000}
 
 
@@ -71,7 +73,7 @@ def _events(view: SqlView, meter_id: int, last_at: Instant) -> list[_Event]:
     moves = select(t.level_moves.c.moved_at, t.level_moves.c.delta).where(
         t.level_moves.c.meter_id == meter_id
     )
-    events = [(row.moved_at, _MOVES, 0, row.delta) for row in view.connection.execute(moves)]
+    events = [(row.moved_at, _DONE, 0, row.delta) for row in view.connection.execute(moves)]
     packages = select(t.packages).where(t.packages.c.meter_id == meter_id)
     for row in view.connection.execute(packages):
         events.extend(_term(package_of(row), last_at))
@@ -82,23 +84,22 @@ def _term(package: Package, last_at: Instant) -> Iterator[_Event]:
     ends_at = package.end_at if package.voided_at is None else package.voided_at
     if package.effective_at > min(last_at, ends_at):
         return  # ahead still, or voided before it began
-    if package.never_valid:
-        # Over when it came: sold, but never counted.
-        yield (package.effective_at, _BEGINS, 0, 0)
-        return
-    yield (package.effective_at, _BEGINS, package.quantity, 0)
+    credited = package.effective_at == package.credited_at
+    yield (package.effective_at, _DONE if credited else _PASSED, package.quantity, 0)
     if ends_at <= last_at:
-        yield (ends_at, _ENDS, -package.quantity, 0)
+        done = package.voided_at is not None or ends_at == package.credited_at
+        yield (ends_at, _DONE if done else _PASSED, -package.quantity, 0)
 
 
 def _replayed(events: list[_Event]) -> Iterator[Episode]:
     limit = stored = 0
     sold = False
     started: Instant | None = None
-    for at, kind, of_limit, of_level in events:
-        sold = sold or kind == _BEGINS
-        limit += of_limit
-        stored += of_level
+    for (at, _), at_once in groupby(events, key=lambda event: event[:2]):
+        for _, _, of_limit, of_level in at_once:
+            sold = sold or of_limit > 0
+            limit += of_limit
+            stored += of_level
         owing = sold and stored > limit
         if owing and started is None:
             started = at

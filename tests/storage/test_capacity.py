@@ -207,6 +207,23 @@ def test_capacity_that_is_over_when_it_comes_ends_no_arrears(
     move(ledger, payer, -2 * TERABYTE)
 
 
+def test_a_renewal_that_is_too_small_stops_no_clock(
+    ledger: Ledger, payer: Account, clock: HandClock
+) -> None:
+    """STATE-1: as one package ends and the other begins, owed is never 0, and no new grace runs."""
+    buy(ledger, payer, "C-1")
+    buy(ledger, payer, "C-2", renews=1)
+    move(ledger, payer, TERABYTE + 1)
+    episode = level(ledger, payer).meter.episode
+    assert episode is not None
+
+    clock.at = package_ends(ledger, payer)[0]
+
+    assert level(ledger, payer).meter.episode == episode
+    assert level(ledger, payer).status is Status.SUSPENDED
+    move(ledger, payer, -TERABYTE - 1)
+
+
 def place_paid(ledger: Ledger, payer: Account, number: str) -> None:
     """A year of three TB, paid for and not credited."""
     line = LineRequest(meter=CAPACITY, quantity=3 * TERABYTE)
