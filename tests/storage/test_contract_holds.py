@@ -135,6 +135,24 @@ def test_a_hold_releases_itself_at_its_end(
     assert isinstance(posted, Hold) is (held > 0)
 
 
+def test_a_release_is_booked_at_its_own_instant(
+    ledger: Ledger, account: Account, clock: HandClock
+) -> None:
+    """TIME-3: effects are booked at the boundary, whenever somebody came by."""
+    buy_calls(ledger, account, "AI-1", 4)
+    placed = hold(ledger, account, "call-1", 4, ttl_s=60)
+    assert isinstance(placed, Hold)
+    clock.at = placed.expires_at + DAY
+    with ledger.begin() as work:
+        assert service.materialise(work, account, METER)
+        work.commit()
+
+    with ledger.read() as view:
+        known = view.hold(placed.meter_id, "call-1")
+    assert known is not None
+    assert (known.state, known.settled_at) == (HoldState.EXPIRED, placed.expires_at)
+
+
 def test_released_units_can_be_held_at_once(
     ledger: Ledger, account: Account, clock: HandClock
 ) -> None:
