@@ -160,7 +160,7 @@ class Book:
         Units of a package that has ended by `at` lapse as the package did.
         """
         assert 0 <= posted <= hold.units and self.meter.name != CAPACITY
-        unused = 0 if hold.unlimited else hold.units - posted
+        unused = hold.units - posted
         for share in reversed(hold.shares):
             # The package that lasts longest gets its units back first.
             back = min(unused, share.units)
