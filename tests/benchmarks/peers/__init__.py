@@ -1,0 +1,1 @@
+"""The gateway beside its peers: same data, same sender, one run."""
