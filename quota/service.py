@@ -124,10 +124,8 @@ def _admitted(
 
 def read_meter(view: View, account: Account, name: str) -> MeterReading:
     """What the meter says now, computed virtually; writes nothing (TIME-4)."""
-    meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
-    book = Book(meter, clock_reading=view.clock())
-    _materialise(view, book)
-    standing = _standing(book, account)
+    book = peek(view, account, name)
+    meter, standing = book.meter, _standing(book, account)
     unlimited = None
     if name.startswith(AI_PREFIX):
         unlimited = view.unlimited_package(meter.id, book.at)
@@ -139,6 +137,14 @@ def read_meter(view: View, account: Account, name: str) -> MeterReading:
         at=book.at,
         unlimited=unlimited is not None,
     )
+
+
+def peek(view: View, account: Account, name: str) -> Book:
+    """The meter at T, boundaries up to it counted in; its facts are on no record (TIME-4)."""
+    meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
+    book = Book(meter, clock_reading=view.clock())
+    _materialise(view, book)
+    return book
 
 
 def _standing(book: Book, account: Account) -> Standing:

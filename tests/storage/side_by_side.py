@@ -20,6 +20,7 @@ from storage.ledger import SqlLedger
 from storage.memory import MemoryLedger
 from tests.quota.test_time import utc
 from tests.storage import kit
+from tests.storage.adding_up import assert_statements_add_up
 from tests.storage.conftest import SMALL_PACKAGES
 from tests.storage.server import Server
 
@@ -85,9 +86,12 @@ class SideBySide(RuleBasedStateMachine):
             assert kit.failed(report) <= {SMALL_PACKAGES}, report.violations
 
     def close(self) -> None:
-        """At the end of a sequence: SQLite and PostgreSQL have the same journal."""
+        """At the end of a sequence: SQLite and PostgreSQL have the same journal, and every
+        month's statement adds up to it."""
         try:
             assert journal(self.sqlite) == journal(self.postgresql)
+            months = {assert_statements_add_up(ledger) for ledger in (self.sqlite, self.postgresql)}
+            assert len(months) == 1
         finally:
             self.sqlite.database.dispose()
             self.postgresql.database.dispose()
