@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli import account, config, device, exam, institution, order, refusal, session
 from gateway.cli.group import Root, examples
+from gateway.cli.statement import statement
 from gateway.cli.verify import verify
 
 app = typer.Typer(
@@ -108,6 +109,13 @@ app.command(rich_help_panel=_RUN, epilog=examples("tollgate verify", "tollgate v
 app.add_typer(config.app, name="config", rich_help_panel=_RUN)
 app.add_typer(account.app, name="account", rich_help_panel="Quota")
 app.add_typer(order.app, name="order", rich_help_panel="Quota")
+app.command(
+    rich_help_panel="Quota",
+    epilog=examples(
+        "tollgate statement 'Lakeside Hospitals' --month 2026-11",
+        "tollgate statement 1 --month 2026-11 --lines --csv november.csv",
+    ),
+)(statement)
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(exam.app, name="exam", rich_help_panel="What was sent")

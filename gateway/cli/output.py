@@ -5,12 +5,16 @@ Standard output is the result and nothing else; hints go to standard error.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from pathlib import Path
+from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 from rich import box
@@ -23,6 +27,7 @@ from rich.text import Text
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")]
 
 Cell: TypeAlias = str | Text
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,6 +152,43 @@ def fitting(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
         if wide <= terminal.width or not spare:
             return made
         kept.remove(spare[-1])
+
+
+def csv_rows(target: str, rows: Iterable[Sequence[str]]) -> None:
+    """Write CSV as RFC 4180 has it, in UTF-8, to the file `target`, or to the output for `-`.
+
+    A file is whole or not there: it takes its name once the last row is durable.
+    """
+    if target == "-":
+        writing = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        csv.writer(writing).writerows(rows)
+        writing.flush()
+        writing.detach()
+        return
+    partial = Path(f"{target}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as writing:
+            csv.writer(writing).writerows(rows)
+            writing.flush()
+            os.fsync(writing.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def progress(things: Iterable[_T], *, total: int, doing: str) -> Iterator[_T]:
+    """The same things one by one, and a bar on standard error where a person looks on."""
+    from rich.progress import track
+
+    terminal = console(stderr=True)
+    yield from track(
+        things,
+        doing,
+        total=total,
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
+    )
 
 
 def _rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], kept: Sequence[int]) -> Table:
