@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from quota.account import Account, Plan
@@ -20,6 +21,20 @@ from quota.notice import Notice
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.time import Instant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Funding:
+    """What bears on one examination's admission at an instant, on its meter."""
+
+    due: Sequence[Package]
+    """As `View.due_packages` says."""
+    head: Package | None
+    """The first package in burn order that is unexpired with units left."""
+    charge: Charged | None
+    """The standing charge that the examination has already."""
+    payer: Package | None
+    """The package that funds `charge`; None where it is owed."""
 
 
 class View(Protocol):
@@ -111,8 +126,15 @@ class Work(View, Protocol):
         """Insert an account; None where the name is taken."""
         ...
 
-    def lock_meter(self, account_id: int, name: str) -> Meter:
-        """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
+    def lock_meter(self, account_id: int, name: str) -> tuple[Meter, Instant]:
+        """Lock the meter, created if need be; the clock as read once it was locked (TIME-1)."""
+        ...
+
+    def funding(self, meter_id: int, examination_id: str, at: Instant) -> Funding:
+        """All that an admission asks of packages and charges, in one question.
+
+        Everybody on the account waits while its meter is locked: one round trip, not three.
+        """
         ...
 
     def burn_head(self, meter_id: int, at: Instant, limit: int) -> Sequence[Package]:

@@ -92,27 +92,29 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
     After `Refused` the caller must not commit: a refusal writes nothing on any meter (ADM-2).
     """
     enforced = account.plan.enforced_meter
-    book = open_book(work, account, enforced)
-    if (charge := work.charge(examination_id)) is not None:
-        return _admitted(work, examination_id, charge.charged_at, charge)
+    meter, clock_reading = work.lock_meter(account.id, enforced)
+    book = Book(meter, clock_reading=clock_reading)
+    funding = work.funding(meter.id, examination_id, book.at)
+    if (charge := funding.charge) is not None:
+        return _admitted(examination_id, charge.charged_at, charge, funding.payer)
+    book.materialise(funding.due)
+    _check(book)
     decision = admission.decide(_standing(book, account), at=book.at)
     if isinstance(decision, Refused):
         return decision
     charged = None
     if enforced == EXAM:
-        head = work.burn_head(book.meter.id, book.at, limit=1)
-        charged = book.charge(examination_id, list(head))
+        charged = book.charge(examination_id, [] if funding.head is None else [funding.head])
     work.record(book.meter, book.facts)
-    return _admitted(work, examination_id, book.at, charged)
+    return _admitted(examination_id, book.at, charged, funding.head)
 
 
 def _admitted(
-    work: Work, examination_id: str, admitted_at: Instant, charge: Charged | None
+    examination_id: str, admitted_at: Instant, charge: Charged | None, payer: Package | None
 ) -> Admitted:
     retained = None
     if charge is not None:
-        package = None if charge.package_id is None else work.package(charge.package_id)
-        years = OWED_YEARS if package is None else package.storage_years
+        years = OWED_YEARS if payer is None else payer.storage_years
         retained = retained_until(admitted_at, storage_years=years)
     return Admitted(
         examination_id=examination_id,
@@ -263,12 +265,17 @@ def open_book(work: Work, account: Account, name: str) -> Book:
 
     Whoever opens several does it in `lock_order`. Raises LedgerBroken.
     """
-    meter = work.lock_meter(account.id, name)
-    book = Book(meter, clock_reading=work.clock())
+    meter, clock_reading = work.lock_meter(account.id, name)
+    book = Book(meter, clock_reading=clock_reading)
     _materialise(work, book)
-    if book.meter.available < 0 or book.meter.owed < 0:
-        raise LedgerBroken(account_id=account.id, meter=name)
+    _check(book)
     return book
+
+
+def _check(book: Book) -> None:
+    meter = book.meter
+    if meter.available < 0 or meter.owed < 0:
+        raise LedgerBroken(account_id=meter.account_id, meter=meter.name)
 
 
 def _materialise(view: View, book: Book) -> None:

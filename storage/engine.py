@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import ColumnElement, Connection, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -37,6 +37,9 @@ class Database(Protocol):
         Raises LedgerUnavailable, DurabilityTooWeak.
         """
         ...
+
+    clock_column: ColumnElement[Instant] | None
+    """The clock as a column of a query, in µs; None where it needs no query."""
 
     def clock(self, connection: Connection) -> Instant:
         """The clock that the ledger goes by where none is injected, in µs."""

@@ -31,7 +31,8 @@ class SqlLedger:
     def begin(self) -> Iterator[SqlWork]:
         """Begin a transaction; it rolls back unless committed. Raises LedgerUnavailable."""
         with self.database.write() as connection:
-            yield SqlWork(connection, self._clock_on(connection))
+            column = None if self._clock else self.database.clock_column
+            yield SqlWork(connection, self._clock_on(connection), column)
 
     def _clock_on(self, connection: Connection) -> Clock:
         return self._clock or partial(self.database.clock, connection)

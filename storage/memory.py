@@ -34,6 +34,7 @@ from quota.hold import HoldState
 from quota.ledger import LedgerAccount, Meter, Posting
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
+from quota.ports import Funding
 from quota.time import Clock, Instant
 from storage.memory_view import MemoryState, MemoryView
 
@@ -88,12 +89,23 @@ class MemoryWork(MemoryView):
         self._state.accounts.append(account)
         return account
 
-    def lock_meter(self, account_id: int, name: str) -> Meter:
-        """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
+    def lock_meter(self, account_id: int, name: str) -> tuple[Meter, Instant]:
+        """Lock the meter, created if need be; the clock as read once it was locked (TIME-1)."""
         # One lock for the whole ledger is held already.
         new_id = len(self._state.meters) + 1
         new = Meter(id=new_id, account_id=account_id, name=name, last_at=0)
-        return self._state.meters.setdefault((account_id, name), new)
+        return self._state.meters.setdefault((account_id, name), new), self.clock()
+
+    def funding(self, meter_id: int, examination_id: str, at: Instant) -> Funding:
+        """All that an admission asks of packages and charges."""
+        charge = self.charge(examination_id)
+        paid_by = None if charge is None else charge.package_id
+        return Funding(
+            due=self.due_packages(meter_id, at),
+            head=next(iter(self.burn_head(meter_id, at, limit=1)), None),
+            charge=charge,
+            payer=None if paid_by is None else self.package(paid_by),
+        )
 
     def burn_head(self, meter_id: int, at: Instant, limit: int) -> Sequence[Package]:
         """The first `limit` packages in burn order that are unexpired with units left."""

@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    literal_column,
+    select,
+    text,
+)
 
 from quota.time import Instant
 from storage.engine import CONNECTIONS_MAX, rolled_back, unavailable
@@ -16,7 +26,11 @@ _SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 _SYNCHRONOUS = frozenset({"on", "remote_apply"})
 # A lock that does not come in ten seconds is a fault, and a device is waiting for its answer.
 _LIMITS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
-_CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+# The server's clock now, in µs, and not at the transaction's start.
+_NOW: ColumnElement[Instant] = literal_column(
+    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", BigInteger
+)
+_CLOCK = select(_NOW)
 _LOCK_SPACE = 0x70_11_6A_7E
 """First half of our advisory locks' keys, so that they meet nobody else's."""
 _SCHEMA = 1
@@ -29,6 +43,7 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         # The server stops by itself when a sync fails, and recovers from its log.
         self.sick = False
+        self.clock_column: ColumnElement[Instant] | None = _NOW
         self.engine: Engine = create_engine(
             url,
             pool_size=8,

@@ -19,35 +19,14 @@ from quota.facts import (
 )
 from quota.ledger import Entry, LedgerAccount, Meter, Posting
 from quota.time import Instant
-from storage import recording_rare
+from storage import recording_charge, recording_rare
 from storage import tables as t
+from storage.recording_meter import SAVE_METER, saved
 
 _MOVE_REMAINING = (
     update(t.packages)
     .where(t.packages.c.id == bindparam("package_id"))
     .values(remaining=t.packages.c.remaining + bindparam("amount"))
-)
-_SAVE_METER = (
-    update(t.meters)
-    .where(t.meters.c.id == bindparam("meter_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "last_at",
-                "purchased",
-                "available",
-                "held",
-                "consumed",
-                "owed",
-                "expired",
-                "voided",
-                "written_off",
-                "active_quantity",
-                "stored",
-            )
-        }
-    )
 )
 _ADD_POSTING = insert(t.postings)
 _ADD_ENTRY = insert(t.entries)
@@ -56,6 +35,16 @@ _ADD_CHARGE = insert(t.charges)
 
 def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
     """Persist what a book decided: the journal, and the meter as it now stands."""
+    charge = recording_charge.charge_of(facts)
+    if charge is not None and connection.dialect.name == "postgresql":
+        recording_charge.record(connection, meter, *charge)
+        _record(connection, meter, facts[len(charge) :])
+    else:
+        _record(connection, meter, facts)
+        connection.execute(SAVE_METER, saved(meter))
+
+
+def _record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
     for fact in facts:
         match fact:
             case Posted(posting=posting):
@@ -87,27 +76,6 @@ def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
                 _close_episode(connection, meter, closed_at)
             case _:
                 recording_rare.record(connection, meter, fact)
-    _save(connection, meter)
-
-
-def _save(connection: Connection, meter: Meter) -> None:
-    connection.execute(
-        _SAVE_METER,
-        {
-            "meter_id": meter.id,
-            "last_at": meter.last_at,
-            "purchased": meter.purchased,
-            "available": meter.available,
-            "held": meter.held,
-            "consumed": meter.consumed,
-            "owed": meter.owed,
-            "expired": meter.expired,
-            "voided": meter.voided,
-            "written_off": meter.written_off,
-            "active_quantity": meter.active_quantity,
-            "stored": meter.stored,
-        },
-    )
 
 
 def _add_posting(connection: Connection, meter: Meter, posting: Posting) -> None:

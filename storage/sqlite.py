@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, make_url
 
 from quota.time import Instant
 from storage.engine import CONNECTIONS_MAX, rolled_back, system_clock, unavailable
@@ -33,6 +33,7 @@ class SqliteDatabase:
 
     def __init__(self, url: str, *, lock_dir: Path) -> None:
         self.sick = False
+        self.clock_column: ColumnElement[Instant] | None = None
         self._lock_dir = lock_dir
         self._path = Path(make_url(url).database or "")
         self.engine: Engine = create_engine(

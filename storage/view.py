@@ -14,24 +14,15 @@ from quota.order import Order, OrderLine
 from quota.package import Package
 from quota.time import Clock, Instant
 from storage import tables as t
+from storage.funding import DUE
 from storage.rows import account_of, meter_of, package_of
 from storage.view_more import FurtherView
 
 _OPEN_EPISODE = (t.episodes.c.meter_id == t.meters.c.id) & t.episodes.c.closed_at.is_(None)
-_METER = (
+METER = (
     select(t.meters, t.episodes.c.started_at, t.episodes.c.deadline)
     .select_from(t.meters.outerjoin(t.episodes, _OPEN_EPISODE))
     .where(t.meters.c.account_id == bindparam("account_id"), t.meters.c.name == bindparam("name"))
-)
-_DUE = (
-    select(t.packages)
-    .where(
-        t.packages.c.meter_id == bindparam("meter_id"),
-        t.packages.c.ended_at.is_(None),
-        (t.packages.c.expires_at <= bindparam("at"))
-        | (t.packages.c.activated_at.is_(None) & (t.packages.c.effective_at <= bindparam("at"))),
-    )
-    .order_by(t.packages.c.expires_at, t.packages.c.id)
 )
 _CHARGE = select(t.charges).where(
     t.charges.c.examination_id == bindparam("examination_id"),
@@ -66,13 +57,13 @@ class SqlView(FurtherView):
     def meter(self, account_id: int, name: str) -> Meter | None:
         """The meter as last booked, or None where nothing was ever booked."""
         parameters = {"account_id": account_id, "name": name}
-        row = self.connection.execute(_METER, parameters).one_or_none()
+        row = self.connection.execute(METER, parameters).one_or_none()
         return None if row is None else meter_of(row)
 
     def due_packages(self, meter_id: int, at: Instant) -> Sequence[Package]:
         """Packages not ended of which the beginning or the end has passed and is not booked."""
-        rows = self.connection.execute(_DUE, {"meter_id": meter_id, "at": at})
-        return [package_of(row) for row in rows]
+        rows = self.connection.execute(DUE, {"meter_id": meter_id, "at": at})
+        return sorted((package_of(row) for row in rows), key=lambda package: package.burn_key)
 
     def package(self, package_id: int) -> Package | None:
         """One package."""

@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, select, update
 
 from quota.account import Account, Plan
-from quota.facts import (
-    Fact,
-)
+from quota.facts import Fact
 from quota.ledger import Meter
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
-from quota.time import Instant
+from quota.ports import Funding
+from quota.time import Clock, Instant
 from storage import tables as t
 from storage.dialect import dialect_of, insert_missing
+from storage.funding import BURNABLE, funding
 from storage.recording import record
-from storage.rows import package_of
-from storage.view import SqlView
+from storage.rows import meter_of, package_of
+from storage.view import METER, SqlView
 
 _LOCK_METER = (
     select(t.meters.c.id)
     .where(t.meters.c.account_id == bindparam("account_id"), t.meters.c.name == bindparam("name"))
     .with_for_update()
 )
-_BURN_HEAD = (
-    select(t.packages)
-    .where(
-        t.packages.c.meter_id == bindparam("meter_id"),
-        t.packages.c.remaining > 0,
-        t.packages.c.effective_at <= bindparam("at"),
-        (t.packages.c.expires_at > bindparam("at")) | t.packages.c.expires_at.is_(None),
-    )
-    .order_by(t.packages.c.expires_at.nulls_last(), t.packages.c.id)
-    .limit(bindparam("limit"))
-)
+_BURN_HEAD = BURNABLE.limit(bindparam("limit"))
 
 
 class SqlWork(SqlView):
-    """A transaction. It rolls back unless `commit()` was called."""
+    """A transaction. It rolls back unless `commit()` was called.
+
+    `clock_column` reads the database's clock along with a row, where asking for it alone would be
+    a round trip more; None where `clock` is at hand.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        clock_column: ColumnElement[Instant] | None = None,
+    ) -> None:
+        super().__init__(connection, clock)
+        self._clock_column = clock_column
 
     def commit(self) -> None:
         """Make it durable."""
@@ -69,16 +74,24 @@ class SqlWork(SqlView):
         """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
         return insert_missing(self.connection, table, values)
 
-    def lock_meter(self, account_id: int, name: str) -> Meter:
-        """Lock the meter, created if need be; T is to be taken after this (TIME-1)."""
+    def lock_meter(self, account_id: int, name: str) -> tuple[Meter, Instant]:
+        """Lock the meter, created if need be; the clock as read once it was locked (TIME-1)."""
         key = {"account_id": account_id, "name": name}
         if self.connection.execute(_LOCK_METER, key).one_or_none() is None:
             # A missing row can't be locked: whoever comes second finds the first one's (§13).
             self.insert_new(t.meters, dict(key))
             self.connection.execute(_LOCK_METER, key).one()
-        meter = self.meter(account_id, name)
-        assert meter is not None
-        return meter
+        # A statement of its own: it sees what whoever held the lock has committed, the episode
+        # too, and reads the clock after the lock has come.
+        if self._clock_column is None:
+            row = self.connection.execute(METER, key).one()
+            return meter_of(row), self.clock()
+        row = self.connection.execute(_meter_with(self._clock_column), key).one()
+        return meter_of(row), row.clock_reading
+
+    def funding(self, meter_id: int, examination_id: str, at: Instant) -> Funding:
+        """All that an admission asks of packages and charges, in one statement."""
+        return funding(self.connection, meter_id=meter_id, examination_id=examination_id, at=at)
 
     def burn_head(self, meter_id: int, at: Instant, limit: int) -> Sequence[Package]:
         """The first `limit` packages in burn order that are unexpired with units left."""
@@ -175,3 +188,8 @@ class SqlWork(SqlView):
         """Journal what an operator did, with who and why (STATE-6)."""
         values = {"actor": actor, "action": action, "subject": subject, "reason": reason}
         self.connection.execute(insert(t.operator_actions), {**values, "acted_at": self.clock()})
+
+
+@cache
+def _meter_with(clock: ColumnElement[Instant]) -> Select[Any]:
+    return METER.add_columns(clock.label("clock_reading"))

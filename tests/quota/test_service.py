@@ -254,7 +254,7 @@ def test_a_ledger_that_contradicts_itself_admits_nobody(bench: Bench) -> None:
     """A negative balance stops the engine instead of being counted on."""
     bench.buy(1_000)
     with bench.ledger.begin() as work:
-        meter = work.lock_meter(bench.account.id, EXAM)
+        meter, _ = work.lock_meter(bench.account.id, EXAM)
         work.record(replace(meter, available=-1), [])
         work.commit()
 

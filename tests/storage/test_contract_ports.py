@@ -124,14 +124,14 @@ def test_a_meter_begins_at_zero_and_is_made_once(ledger: Ledger, account: Accoun
     """Locking makes what is missing (§13), one meter per account and name."""
     other = add_account(ledger, "South")
     with ledger.begin() as work:
-        first = work.lock_meter(account.id, EXAM)
-        again = work.lock_meter(account.id, EXAM)
+        first, _ = work.lock_meter(account.id, EXAM)
+        again, _ = work.lock_meter(account.id, EXAM)
         others = [work.lock_meter(account.id, CAPACITY), work.lock_meter(other.id, EXAM)]
         work.commit()
 
     assert first == again
     assert (first.last_at, first.available, first.owed, first.episode) == (0, 0, 0, None)
-    assert len({first.id, *(meter.id for meter in others)}) == 3
+    assert len({first.id, *(meter.id for meter, _ in others)}) == 3
     with ledger.read() as view:
         assert view.meter(account.id, EXAM) == first
         assert view.meter(account.id, "ai:x") is None
@@ -171,7 +171,7 @@ def test_the_head_of_the_burn_order_is_usable_and_first_to_expire(
     top_up(ledger, account, "late", 5)
     credit(ledger, "early")
     with ledger.begin() as work:
-        meter = work.lock_meter(account.id, EXAM)
+        meter, _ = work.lock_meter(account.id, EXAM)
         late, spent, early = work.packages(account.id)
         assert early.expires_at is not None
 
