@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, String, cast, exists, literal, or_, select
 
+from quota.hold import HoldState
 from quota.notice import NEAR, NoticeKind
 from quota.reminder import REMINDED_AHEAD
 from quota.time import MICROSECONDS_PER_SECOND
@@ -14,18 +15,19 @@ _DAY = 86_400 * MICROSECONDS_PER_SECOND
 
 
 def due_meters(view: SqlView) -> list[tuple[int, str]]:
-    """(account id, meter name) of every meter with a boundary that has passed unbooked."""
+    """(account id, meter name) of every meter with a boundary that has passed unbooked: a package's
+    beginning or end, a hold's end (TIME-3)."""
     now = view.clock()
-    statement = (
-        select(t.meters.c.account_id, t.meters.c.name)
-        .join(t.packages, t.packages.c.meter_id == t.meters.c.id)
-        .where(
-            t.packages.c.ended_at.is_(None),
-            (t.packages.c.expires_at <= now)
-            | (t.packages.c.activated_at.is_(None) & (t.packages.c.effective_at <= now)),
-        )
-        .distinct()
+    m, k, h = t.meters.c, t.packages.c, t.holds.c
+    package = exists().where(
+        k.meter_id == m.id,
+        k.ended_at.is_(None),
+        (k.expires_at <= now) | (k.activated_at.is_(None) & (k.effective_at <= now)),
     )
+    # Written into the statement, not bound: only so SQLite sees that the partial index serves.
+    pending = literal(str(HoldState.PENDING), literal_execute=True)
+    hold = exists().where(h.meter_id == m.id, h.state == pending, h.expires_at <= now)
+    statement = select(m.account_id, m.name).where(or_(package, hold))
     return [(row.account_id, row.name) for row in view.connection.execute(statement)]
 
 

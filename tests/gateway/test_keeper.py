@@ -1,0 +1,85 @@
+"""The keeper on each database: what is due is booked in its round, though nobody else comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.keeper import Keeper
+from gateway.telemetry.events import Events
+from gateway.telemetry.metrics import Metrics
+from quota.hold import Hold
+from storage.bookkeeping import due_meters
+from storage.ledger import SqlLedger
+from storage.objects import LocalArchive
+from tests.quota.makers import SECOND
+from tests.storage.calls import METER, buy_calls, hold
+from tests.storage.kit import HandClock, add_account, open_sqlite
+from tests.storage.server import Server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SqlLedger, HandClock]]:
+    """An empty ledger on each database, and the clock that it reads."""
+    clock = HandClock()
+    if request.param == "sqlite":
+        ledger = open_sqlite(tmp_path, clock)
+        yield ledger, clock
+        ledger.database.dispose()
+        return
+    with Server() as server:
+        ledger = SqlLedger(server.new_database(), clock)
+        yield ledger, clock
+        ledger.database.dispose()
+
+
+def keeper(ledger: SqlLedger, folder: Path) -> tuple[Keeper, Metrics]:
+    """A keeper that counts what it tells."""
+    metrics = Metrics(version="0", refusal_reasons=())
+    return Keeper(ledger, Events(metrics), archive=LocalArchive(folder / "archive")), metrics
+
+
+def test_a_hold_whose_time_is_over_is_booked_in_the_next_round(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """TIME-3: a hold's end is a boundary like a package's; due from its instant on (TIME-2)."""
+    ledger, clock = kept
+    account = add_account(ledger)
+    buy_calls(ledger, account, "AI-1", 1000)
+    placed = hold(ledger, account, "call-1", 7, ttl_s=600)
+    assert isinstance(placed, Hold)
+    runner, _ = keeper(ledger, tmp_path)
+    for offset, due in ((-1, []), (0, [(account.id, METER)])):
+        clock.at = placed.expires_at + offset
+        with ledger.read() as view:
+            assert due_meters(view) == due
+    clock.at += 30 * SECOND
+
+    runner.round()
+
+    with ledger.read() as view:
+        assert due_meters(view) == []
+        meter = view.meter(account.id, METER)
+        assert meter is not None
+        settled = view.hold(meter.id, "call-1")
+    assert (meter.held, meter.available) == (0, 1000)
+    assert settled is not None
+    assert (settled.state, settled.settled_at) == ("expired", placed.expires_at)
+
+
+def test_the_daily_verification_is_told_to_the_metrics(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """The last result and its time; absent before the first, for a zero would read as 1970."""
+    ledger, _ = kept
+    add_account(ledger)
+    runner, metrics = keeper(ledger, tmp_path)
+    stamp = "tollgate_verify_last_run_timestamp_seconds"
+    assert metrics.registry.get_sample_value(stamp) is None
+
+    runner.round()
+
+    assert metrics.registry.get_sample_value("tollgate_verify_violations") == 0
+    assert (metrics.registry.get_sample_value(stamp) or 0) > 1_000_000_000
