@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from quota.time import Instant
+
+
+class PackageState(StrEnum):
+    """What a package is good for at an instant."""
+
+    AHEAD = "ahead"
+    """A renewal that begins later (ORD-4)."""
+    ACTIVE = "active"
+    USED_UP = "used_up"
+    """Within its validity with nothing left; units may still come back to it."""
+    EXPIRED = "expired"
+    VOIDED = "voided"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +49,19 @@ class Package:
     def expired(self, at: Instant) -> bool:
         """Whether the package is unusable at `at` for its age (TIME-2)."""
         return self.expires_at is not None and at >= self.expires_at
+
+    def state(self, at: Instant, *, left: int) -> PackageState:
+        """The state at `at`, boundaries counted in though not booked (TIME-4), with `left` units.
+
+        One that is unlimited takes no units, so it is never used up.
+        """
+        if self.voided_at is not None:
+            return PackageState.VOIDED
+        if self.ended_at is not None or self.expired(at):
+            return PackageState.EXPIRED
+        if at < self.effective_at:
+            return PackageState.AHEAD
+        return PackageState.ACTIVE if left or self.unlimited else PackageState.USED_UP
 
     @property
     def end_at(self) -> Instant:

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import documents, lookup, output, picture, session, units, values
+from gateway.cli import documents, lookup, output, package, picture, session, units, values
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
 from quota.account import Plan
 
 if TYPE_CHECKING:
-    from gateway.cli.documents import Document
     from quota.account import Account
-    from quota.package import Package
     from quota.service import MeterReading
-    from storage.view import SqlView
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 
@@ -138,15 +135,16 @@ def _row(account: Account, meters: dict[str, MeterReading]) -> list[output.Cell]
 )
 def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = False) -> None:
     """Show what is available, used and owed, the time left, and the packages."""
+    from storage.packages import stocks
     from storage.registry import institutions
 
     with session.reading(context) as view:
         known = lookup.account(view, account)
         meters = documents.readings(view, known)
         mine = [one for one in institutions(view) if one.account_id == known.id]
-        packages = _packages(view, known, meters)
+        packages = stocks(view, known)
     if as_json:
-        listed = [document for _, document in packages]
+        listed = [documents.package_document(stock) for stock in packages]
         output.document(documents.account_detail(known, meters, mine, listed))
         return
     plan = PlanOption[known.plan.name].value
@@ -154,45 +152,6 @@ def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = 
     picture.show_account(known, meters[known.plan.enforced_meter], plan=plan, institutions=names)
     if packages:
         output.say("")
-        rows = [_package_row(package, document, known) for package, document in packages]
-        output.table(_PACKAGE_COLUMNS, rows, empty="")
+        output.table(package.COLUMNS, [package.row(stock, known) for stock in packages], empty="")
     for line in picture.advice(known, meters[known.plan.enforced_meter], names):
         output.hint(line)
-
-
-_PACKAGE_COLUMNS = [
-    Column(title="package", right=True),
-    Column(title="order"),
-    Column(title="state"),
-    Column(title="left", right=True),
-    Column(title="bought", right=True),
-    Column(title="use before"),
-    Column(title="purchased", optional=True),
-]
-
-
-def _packages(
-    view: SqlView, account: Account, meters: dict[str, MeterReading]
-) -> list[tuple[Package, Document]]:
-    line_of = {
-        line.id: (order.number, line.meter)
-        for order in view.orders(account.id)
-        for line in order.lines
-    }
-    at = max(reading.at for reading in meters.values())
-    return [
-        (package, documents.package_document(package, *line_of[package.order_line_id], at=at))
-        for package in view.packages(account.id)
-    ]
-
-
-def _package_row(package: Package, document: Document, account: Account) -> list[output.Cell]:
-    return [
-        str(package.id),
-        document["order_no"],
-        picture.package_state(document["state"]),
-        units.amount(document["meter"], document["remaining"]),
-        units.amount(document["meter"], package.quantity),
-        units.local(package.expires_at, account.zone),
-        units.local(package.purchased_at, account.zone),
-    ]

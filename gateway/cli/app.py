@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import account, config, device, exam, institution, order, refusal, session
+from gateway.cli import (
+    account,
+    config,
+    device,
+    exam,
+    institution,
+    order,
+    package,
+    refusal,
+    session,
+)
 from gateway.cli.group import Root, examples
 from gateway.cli.statement import statement
 from gateway.cli.verify import verify
@@ -109,6 +119,7 @@ app.command(rich_help_panel=_RUN, epilog=examples("tollgate verify", "tollgate v
 app.add_typer(config.app, name="config", rich_help_panel=_RUN)
 app.add_typer(account.app, name="account", rich_help_panel="Quota")
 app.add_typer(order.app, name="order", rich_help_panel="Quota")
+app.add_typer(package.app, name="package", rich_help_panel="Quota")
 app.command(
     rich_help_panel="Quota",
     epilog=examples(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from quota.order import Order
-    from quota.package import Package
     from quota.service import MeterReading
+    from storage.packages import Stock
     from storage.records import Device, Institution
     from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
     from storage.view import SqlView
@@ -86,23 +86,17 @@ def _level(reading: MeterReading) -> Document:
     }
 
 
-def package_document(package: Package, order_no: str, meter: str, *, at: Instant) -> Document:
-    """One package as it is at `at`: a boundary that was not booked yet counts (TIME-4)."""
-    if package.voided_at is not None:
-        state = "voided"
-    elif package.ended_at is not None or package.expired(at):
-        state = "expired"
-    elif at < package.effective_at:
-        state = "ahead"
-    else:
-        state = "active" if package.remaining else "used_up"
+def package_document(stock: Stock) -> Document:
+    """One package as it is now: a boundary that was not booked yet counts (TIME-4)."""
+    package = stock.package
     return {
         "id": package.id,
-        "order_no": order_no,
-        "meter": meter,
+        "order_no": stock.order_no,
+        "meter": stock.meter,
         "quantity": package.quantity,
-        "remaining": package.remaining if state in {"active", "ahead"} else 0,
-        "state": state,
+        "remaining": stock.left,
+        "unlimited": package.unlimited,
+        "state": stock.state.value,
         "purchased_at": _text(package.purchased_at),
         "credited_at": _text(package.credited_at),
         "effective_at": _text(package.effective_at),
