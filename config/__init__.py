@@ -1,11 +1,13 @@
 """Text in, values out: the settings of a gateway and where each of them came from.
 
-This is the whole public surface of the package. It imports no other package of the project.
+This is the whole public surface of the package. Of the project's other packages it imports quota's
+values alone.
 """
 
 from config.example import example_path, example_text
 from config.load import Setting, explain, load_settings
 from config.problem import Problem, SettingsError
+from config.products import load_catalogue
 from config.settings import (
     ArchiveSettings,
     DatabaseSettings,
@@ -32,5 +34,6 @@ __all__ = [
     "example_path",
     "example_text",
     "explain",
+    "load_catalogue",
     "load_settings",
 ]

@@ -69,6 +69,10 @@ def _plain_path(text: str) -> Path:
     return path
 
 
+def _path_or_empty(text: str) -> str:
+    return str(_plain_path(text)) if text else ""
+
+
 def _absolute_directory(value: object) -> object:
     return _plain_path(str(value)) if isinstance(value, str | Path) else value
 
@@ -234,6 +238,12 @@ class Settings(_Section):
         "./tollgate-data",
         "Directory of everything the gateway keeps; relative to the working directory",
         allowed='a directory path that is not empty, does not begin with "~" '
+        'and has no "?" or control character',
+    )
+    catalogue: Annotated[str, AfterValidator(_path_or_empty)] = _key(
+        "",
+        "TOML file of what is sold and at which prices; empty means the one that is shipped",
+        allowed='empty, or the path of a TOML file that does not begin with "~" '
         'and has no "?" or control character',
     )
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quota import admission, order
+from quota import admission, order, sale
 from quota.account import AI_PREFIX, CAPACITY, EXAM, Account
+from quota.action import By
 from quota.admission import Refused
 from quota.book import Book
+from quota.catalogue import METERED, Catalogue
 from quota.errors import LedgerBroken, UnknownOrder
 from quota.facts import Charged
 from quota.ledger import Meter
@@ -161,14 +163,34 @@ def preview(view: View, account: Account) -> Refused | None:
     return decision if isinstance(decision, Refused) else None
 
 
-def place(work: Work, request: OrderRequest) -> Order | Rejected:
-    """Place an order, once per number: the same content again returns the first (ORD-2, §9)."""
+def place(
+    work: Work,
+    request: OrderRequest,
+    *,
+    catalogue: Catalogue = METERED,
+    by: By | None = None,
+) -> Order | Rejected:
+    """Place an order, once per number: the same content again returns the first (ORD-2, §9).
+
+    `catalogue` says what is sold, `by` which operator books it, if one does: that is journaled.
+    """
     if (known := work.order(request.number)) is not None:
         return _same_or_conflict(known, request)
     account = work.account(request.account_id)
-    if rejected := order.check(request, account, packages=work.packages(account.id)):
+    rejected = sale.check(
+        request,
+        account,
+        packages=work.packages(account.id),
+        catalogue=catalogue,
+        by_operator=by is not None,
+    )
+    if rejected is not None:
         return rejected
     if (placed := work.add_order(request, placed_at=work.clock())) is not None:
+        if by is not None:
+            work.note_action(
+                actor=by.actor, action="order_place", subject=request.number, reason=by.reason
+            )
         return placed
     return _same_or_conflict(known_order(work, request.number), request)
 

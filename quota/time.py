@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
@@ -64,12 +65,12 @@ def _transition_near(instant: Instant, day: date, zone: ZoneInfo) -> Instant:
     return high
 
 
-def expiry(purchased_at: Instant, zone: ZoneInfo, *, years: int) -> Instant:
-    """TIME-5: first instant of the local date after the one that lies `years` after purchase.
+def expiry(purchased_at: Instant, zone: ZoneInfo, *, years: int = 0, months: int = 0) -> Instant:
+    """TIME-5: first instant of the local date after the one that lies so long after purchase.
 
-    29 February counts as 28 February where the later year has none.
+    29 February counts as 28 February where the later year has none, and so for shorter months.
     """
-    return _after(_local(purchased_at, zone).date(), zone, years=years)
+    return _after(_local(purchased_at, zone).date(), zone, months=12 * years + months)
 
 
 def renewed_expiry(expires_at: Instant, zone: ZoneInfo, *, years: int) -> Instant:
@@ -78,12 +79,11 @@ def renewed_expiry(expires_at: Instant, zone: ZoneInfo, *, years: int) -> Instan
     Counted from the last day that the old term covers, so that a chain of renewals keeps its day.
     """
     last_covered = _local(expires_at - 1, zone).date()
-    return _after(last_covered, zone, years=years)
+    return _after(last_covered, zone, months=12 * years)
 
 
-def _after(day: date, zone: ZoneInfo, *, years: int) -> Instant:
-    try:
-        anniversary = day.replace(year=day.year + years)
-    except ValueError:
-        anniversary = day.replace(year=day.year + years, day=28)
+def _after(day: date, zone: ZoneInfo, *, months: int) -> Instant:
+    year, month = divmod(12 * day.year + day.month - 1 + months, 12)
+    last_of_month = monthrange(year, month + 1)[1]
+    anniversary = date(year, month + 1, min(day.day, last_of_month))
     return first_instant_of(anniversary + timedelta(days=1), zone)

@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 import shlex
-import threading
-from decimal import Decimal, InvalidOperation
+from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import documents, lookup, output, session, units
+from gateway.cli import documents, lookup, output, sales, session, units
+from gateway.cli import order_lines as lines
+from gateway.cli.crediting import await_credit
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
-from quota.account import CAPACITY, EXAM
-from quota.order import TERABYTE, LineRequest, OrderRequest, OrderState, Rejected
+from quota.action import By
+from quota.order import OrderRequest, OrderState, Rejected
 
 if TYPE_CHECKING:
     from quota.account import Account
-    from quota.order import Order, OrderLine
-    from storage.ledger import SqlLedger
+    from quota.order import Order
 
 CREDIT_WAIT_S = 10.0
 CREDIT_WAIT_MAX_S = 3_600.0
-_POLL_INTERVAL_S = 0.1
 _STATE_STYLES = {
     OrderState.PLACED: "yellow",
     OrderState.PAID: "cyan",
     OrderState.CREDITED: "green",
+    OrderState.VOIDED: "red",
 }
+
+NumberOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NO",
+        help="Number in the selling system. The same number with the same content again "
+        "changes nothing.",
+        show_default=False,
+    ),
+]
+ByOperatorOption = Annotated[
+    bool,
+    typer.Option(
+        "--by-operator",
+        metavar="",
+        help="An operator books it, on an agreement: needed for --unlimited; journaled.",
+    ),
+]
+ReasonOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why an operator acts; journaled.", show_default=False)
+]
+ActorOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Which operator; journaled.", default_factory=getuser),
+]
 
 app = noun("What is bought: orders are placed, paid and credited.")
 
@@ -45,8 +70,56 @@ _COLUMNS = [
 
 @app.command(
     epilog=examples(
+        "tollgate order quote --exams 2000 --storage-years 5",
+        "tollgate order quote --licence basic --licence mobile --years 2 --json",
+    )
+)
+def quote(
+    context: typer.Context,
+    *,
+    exams: lines.ExamsOption = None,
+    storage_years: lines.StorageYearsOption = None,
+    capacity_tb: lines.CapacityOption = None,
+    years: lines.YearsOption = None,
+    months: lines.MonthsOption = None,
+    ai: lines.AiOption = None,
+    calls: lines.CallsOption = None,
+    unlimited: lines.UnlimitedOption = False,
+    licence: lines.LicenceOption = None,
+    service: lines.ServiceOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what something costs by the catalogue. Nothing is placed, nothing is written."""
+    from config import load_catalogue
+    from quota import price
+
+    wanted = lines.Wanted(
+        exams=exams,
+        storage_years=storage_years,
+        capacity_tb=capacity_tb,
+        years=years,
+        months=months,
+        ai=ai,
+        calls=calls,
+        unlimited=unlimited,
+        licence=licence,
+        service=service,
+    )
+    catalogue = load_catalogue(session.settings(context))
+    quoted = price.quote(wanted.lines(), catalogue)
+    if isinstance(quoted, Rejected):
+        raise Problem(quoted.message, rule=quoted.rule)
+    if as_json:
+        output.document(sales.quote_document(quoted))
+        return
+    output.table(sales.QUOTE_COLUMNS, sales.quote_rows(quoted, catalogue), empty="")
+
+
+@app.command(
+    epilog=examples(
         "tollgate order place --account 1 --exams 2000 --order-no 2026-0042",
         "tollgate order place --account 2 --capacity-tb 1 --years 5 --order-no 2026-0043",
+        "tollgate order place --account 1 --ai glaucoma --calls 1000 --order-no 2026-0044",
     )
 )
 def place(
@@ -58,53 +131,40 @@ def place(
             metavar="ACCOUNT", help="For whom: the account's id or name.", show_default=False
         ),
     ],
-    exams: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="How many examinations: whole thousands, at least 1,000.",
-            show_default=False,
-        ),
-    ] = None,
-    capacity_tb: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            help="How many TB (10^12 bytes) of capacity: whole TB, at least 1.",
-            show_default=False,
-        ),
-    ] = None,
-    years: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="For how many whole years (default 1); capacity only."),
-    ] = None,
-    renews: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PACKAGE",
-            help="Begin where this capacity package ends: no gap, no double count.",
-        ),
-    ] = None,
-    order_no: Annotated[
-        str,
-        typer.Option(
-            metavar="NO",
-            help="Number in the selling system. The same number with the same content again "
-            "changes nothing.",
-            show_default=False,
-        ),
-    ],
+    exams: lines.ExamsOption = None,
+    storage_years: lines.StorageYearsOption = None,
+    capacity_tb: lines.CapacityOption = None,
+    years: lines.YearsOption = None,
+    renews: lines.RenewsOption = None,
+    ai: lines.AiOption = None,
+    calls: lines.CallsOption = None,
+    unlimited: lines.UnlimitedOption = False,
+    by_operator: ByOperatorOption = False,
+    reason: ReasonOption = "",
+    actor: ActorOption,
+    order_no: NumberOption,
     as_json: AsJson = False,
 ) -> None:
     """Place an order. Nothing is credited before it is paid."""
-    # tidy: long because every option is declared with its help, and is one line of logic
-    from quota import service
+    from config import load_catalogue
+    from quota import service as quota_service
 
-    line = _line(exams=exams, capacity_tb=capacity_tb, years=years, renews=renews)
+    wanted = lines.Wanted(
+        exams=exams,
+        storage_years=storage_years,
+        capacity_tb=capacity_tb,
+        years=years,
+        renews=renews,
+        ai=ai,
+        calls=calls,
+        unlimited=unlimited,
+    )
+    by = _operator(actor, reason) if by_operator else None
+    catalogue = load_catalogue(session.settings(context))
     with session.writing(context) as work:
         buyer = lookup.account(work, account)
-        request = OrderRequest(number=order_no, account_id=buyer.id, lines=(line,))
-        order = service.place(work, request)
+        request = OrderRequest(number=order_no, account_id=buyer.id, lines=wanted.lines())
+        order = quota_service.place(work, request, catalogue=catalogue, by=by)
         if isinstance(order, Rejected):
             raise Problem(order.message, rule=order.rule)
         work.commit()
@@ -116,34 +176,11 @@ def place(
         output.hint(f"next: tollgate order pay {shlex.quote(order.number)}")
 
 
-def _line(
-    *, exams: int | None, capacity_tb: str | None, years: int | None, renews: int | None
-) -> LineRequest:
-    """The one line that the options describe."""
-    if (exams is None) == (capacity_tb is None):
-        raise typer.BadParameter("give one of --exams and --capacity-tb")
-    if exams is not None:
-        if years is not None or renews is not None:
-            raise typer.BadParameter("--years and --renews go with --capacity-tb")
-        return LineRequest(meter=EXAM, quantity=exams)
-    assert capacity_tb is not None
-    return LineRequest(
-        meter=CAPACITY,
-        quantity=_bytes(capacity_tb),
-        years=1 if years is None else years,
-        renews_package_id=renews,
-    )
-
-
-def _bytes(capacity_tb: str) -> int:
-    """Exact: 1.5 TB is 1.5 x 10^12 bytes, for the rule to refuse, and no float is near it."""
-    try:
-        amount = Decimal(capacity_tb) * TERABYTE
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount != amount.to_integral_value():
-        raise typer.BadParameter(f"--capacity-tb is a number of TB, not {capacity_tb!r}")
-    return int(amount)
+def _operator(actor: str, reason: str) -> By:
+    """Who acts, and why. Raises BadParameter where either is missing."""
+    if not actor.strip() or not reason.strip():
+        raise typer.BadParameter("an operator's act is journaled: say why with --reason TEXT")
+    return By(actor=actor.strip(), reason=reason.strip())
 
 
 @app.command(epilog=examples("tollgate order pay 2026-0042"))
@@ -197,29 +234,6 @@ def pay(
         )
 
 
-def await_credit(ledger: SqlLedger, number: str, *, wait_s: float) -> Order:
-    """Wait up to `wait_s` until the keeper has credited the order; be the keeper if nobody is.
-
-    Returns the order as it then is. Trying for the lock again in each turn covers a gateway that
-    ends meanwhile, and another `order pay` that began before this order was paid.
-    """
-    from gateway.bootstrap import KEEPER_LOCK
-    from gateway.keeper import credit_paid_orders
-
-    pause = threading.Event()
-    turns_left = int(wait_s / _POLL_INTERVAL_S)
-    while True:
-        with ledger.database.try_lock(KEEPER_LOCK) as alone:
-            if alone:
-                credit_paid_orders(ledger, credited=lambda _order: None)
-        with ledger.read() as view:
-            order = lookup.order(view, number)
-        if order.state is OrderState.CREDITED or turns_left == 0:
-            return order
-        turns_left -= 1
-        pause.wait(_POLL_INTERVAL_S)
-
-
 @app.command("list", epilog=examples("tollgate order list --account 'Lakeside Hospitals'"))
 def list_(
     context: typer.Context,
@@ -260,13 +274,4 @@ def _row(order: Order, account: Account) -> list[output.Cell]:
 
 
 def _lines(order: Order) -> str:
-    return ", ".join(_described(line) for line in order.lines)
-
-
-def _described(line: OrderLine) -> str:
-    amount = units.amount(line.meter, line.quantity)
-    if line.meter == EXAM:
-        return f"{amount} examinations"
-    term = "1 year" if line.years == 1 else f"{line.years} years"
-    renewing = "" if line.renews_package_id is None else f", renewing {line.renews_package_id}"
-    return f"{amount} for {term}{renewing}"
+    return ", ".join(lines.described(line) for line in order.lines)

@@ -34,6 +34,14 @@ def amount(meter: str, number: int) -> str:
     return size(number) if meter == CAPACITY else count(number)
 
 
+def money(minor: int, *, currency: str, decimals: int) -> str:
+    """A price: `6,000.00 CNY`. Exact, from minor units."""
+    if decimals == 0:
+        return f"{minor:,} {currency}"
+    whole, rest = divmod(minor, 10**decimals)
+    return f"{whole:,}.{rest:0{decimals}} {currency}"
+
+
 def duration(microseconds: int) -> str:
     """A time that is left, in whole minutes: `3 h 12 min`."""
     minutes = microseconds // _PER_MINUTE

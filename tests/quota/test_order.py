@@ -11,9 +11,9 @@ from quota.order import (
     OrderLine,
     OrderRequest,
     OrderState,
-    check,
     validity,
 )
+from quota.sale import check
 from quota.time import isoformat
 from tests.quota.makers import HOUR, NOON, an_account, an_order
 
@@ -151,4 +151,5 @@ def test_validity_counts_from_the_payment() -> None:
     term = validity(line, an_account(), paid_at=NOON, credited_at=NOON + HOUR, renewed=None)
 
     assert term.effective_at == NOON + HOUR
+    assert term.expires_at is not None
     assert isoformat(term.expires_at) == "2026-03-10T16:00:00.000000Z"

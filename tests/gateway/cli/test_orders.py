@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from gateway.bootstrap import KEEPER_LOCK
-from gateway.cli.order import await_credit
+from gateway.cli.crediting import await_credit
 from gateway.keeper import credit_paid_orders
 from quota import service
 from quota.order import OrderState
