@@ -5,21 +5,46 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quota import admission, order, sale
+from quota import admission
 from quota.account import AI_PREFIX, CAPACITY, EXAM, Account
-from quota.action import By
 from quota.admission import Refused
 from quota.book import Book
-from quota.catalogue import METERED, Catalogue
-from quota.errors import LedgerBroken, UnknownOrder
 from quota.facts import Charged
 from quota.ledger import Meter
-from quota.order import Order, OrderRequest, OrderState, Rejected
+from quota.opening import (
+    check_sound,
+    lock_order,
+    materialise,
+    materialised,
+    open_book,
+    record,
+)
+from quota.ordering import credit, known_order, pay, place
 from quota.package import Package
 from quota.ports import View, Work
 from quota.retention import OWED_YEARS, retained_until
 from quota.standing import Standing, Status
 from quota.time import Instant
+
+__all__ = [
+    "Admission",
+    "Admitted",
+    "MeterReading",
+    "admit",
+    "credit",
+    "known_order",
+    "lock_order",
+    "materialise",
+    "move_level",
+    "open_book",
+    "open_level",
+    "pay",
+    "peek",
+    "place",
+    "preview",
+    "read_meter",
+    "record",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +59,6 @@ class Admitted:
 
 
 Admission: TypeAlias = Admitted | Refused
-
-
-def lock_order(meter: str) -> tuple[bool, str]:
-    """The one order in which meters of an account are locked: `exam` first, then by name (§13)."""
-    return (meter != EXAM, meter)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +120,7 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
     if (charge := funding.charge) is not None:
         return _admitted(examination_id, charge.charged_at, charge, funding.payer)
     book.materialise(funding.due)
-    _check(book)
+    check_sound(book)
     decision = admission.decide(_standing(book, account), at=book.at)
     if isinstance(decision, Refused):
         return decision
@@ -147,7 +167,7 @@ def peek(view: View, account: Account, name: str) -> Book:
     """The meter at T, boundaries up to it counted in; its facts are on no record (TIME-4)."""
     meter = view.meter(account.id, name) or Meter(id=0, account_id=account.id, name=name, last_at=0)
     book = Book(meter, clock_reading=view.clock())
-    _materialise(view, book)
+    materialised(view, book)
     return book
 
 
@@ -163,102 +183,6 @@ def preview(view: View, account: Account) -> Refused | None:
     return decision if isinstance(decision, Refused) else None
 
 
-def place(
-    work: Work,
-    request: OrderRequest,
-    *,
-    catalogue: Catalogue = METERED,
-    by: By | None = None,
-) -> Order | Rejected:
-    """Place an order, once per number: the same content again returns the first (ORD-2, §9).
-
-    `catalogue` says what is sold, `by` which operator books it, if one does: that is journaled.
-    """
-    if (known := work.order(request.number)) is not None:
-        return _same_or_conflict(known, request)
-    account = work.account(request.account_id)
-    rejected = sale.check(
-        request,
-        account,
-        packages=work.packages(account.id),
-        catalogue=catalogue,
-        by_operator=by is not None,
-    )
-    if rejected is not None:
-        return rejected
-    if (placed := work.add_order(request, placed_at=work.clock())) is not None:
-        if by is not None:
-            work.note_action(
-                actor=by.actor, action="order_place", subject=request.number, reason=by.reason
-            )
-        return placed
-    return _same_or_conflict(known_order(work, request.number), request)
-
-
-def _same_or_conflict(known: Order, request: OrderRequest) -> Order | Rejected:
-    if known.fingerprint == request.fingerprint:
-        return known
-    return Rejected(
-        rule="ORD-2",
-        message=f"order number {request.number} is taken by an order with another content",
-    )
-
-
-def pay(work: Work, number: str) -> Order:
-    """Note the payment of an order; the instant of payment is the purchase (TIME-5).
-
-    Paying twice changes nothing, nor does paying what was voided. Raises UnknownOrder.
-    """
-    known = known_order(work, number)
-    if known.state is OrderState.PLACED:
-        work.mark_paid(number, paid_at=work.clock())
-    return known_order(work, number)
-
-
-def credit(work: Work, number: str) -> Order:
-    """Turn a paid order into packages, once (ORD-2); pays arrears off first (§3 offset).
-
-    Raises UnknownOrder; an order that is not paid, or credited already, stays as it is.
-    """
-    known = known_order(work, number)
-    if known.state is not OrderState.PAID:
-        return known
-    account = work.account(known.account_id)
-    # The meter's lock orders two deliveries of one order; only then is `credited_at` final.
-    books = {
-        meter: open_book(work, account, meter)
-        for meter in sorted({line.meter for line in known.lines}, key=lock_order)
-    }
-    known = known_order(work, number)
-    if known.paid_at is None or known.state is not OrderState.PAID:
-        return known
-    for line in known.lines:
-        _credit_line(work, books[line.meter], account, line, paid_at=known.paid_at)
-    for book in books.values():
-        work.record(book.meter, book.facts)
-    work.mark_credited(number, credited_at=max(book.at for book in books.values()))
-    return known_order(work, number)
-
-
-def _credit_line(
-    work: Work, book: Book, account: Account, line: order.OrderLine, *, paid_at: Instant
-) -> Package:
-    renewed = None
-    if line.renews_package_id is not None:
-        renewed = work.package(line.renews_package_id)
-    package = work.add_package(
-        meter=book.meter,
-        line=line,
-        purchased_at=paid_at,
-        credited_at=book.at,
-        validity=order.validity(
-            line, account, paid_at=paid_at, credited_at=book.at, renewed=renewed
-        ),
-    )
-    book.credit(package)
-    return package
-
-
 def open_level(work: Work, account: Account) -> Book:
     """Lock the account's level of stored bytes, before any row is written that counts on it."""
     return open_book(work, account, CAPACITY)
@@ -271,50 +195,3 @@ def move_level(work: Work, level: Book, delta: int) -> None:
     """
     level.move_level(delta)
     work.record(level.meter, level.facts)
-
-
-def materialise(work: Work, account: Account, name: str) -> bool:
-    """Book the boundaries that have passed on a meter (TIME-3); False where there are none."""
-    book = open_book(work, account, name)
-    if not book.facts:
-        return False
-    work.record(book.meter, book.facts)
-    return True
-
-
-def open_book(work: Work, account: Account, name: str) -> Book:
-    """Lock a meter and bring it up to its instant T (TIME-1, TIME-3); nothing is recorded yet.
-
-    Whoever opens several does it in `lock_order`. Raises LedgerBroken.
-    """
-    meter, clock_reading = work.lock_meter(account.id, name)
-    book = Book(meter, clock_reading=clock_reading)
-    _materialise(work, book)
-    _check(book)
-    return book
-
-
-def _check(book: Book) -> None:
-    meter = book.meter
-    if meter.available < 0 or meter.owed < 0:
-        raise LedgerBroken(account_id=meter.account_id, meter=meter.name)
-
-
-def _materialise(view: View, book: Book) -> None:
-    meter = book.meter
-    holds = view.due_holds(meter.id, book.at) if meter.name.startswith(AI_PREFIX) else ()
-    book.materialise(view.due_packages(meter.id, book.at), holds)
-
-
-def record(work: Work, book: Book) -> None:
-    """Persist what the book has decided so far, so that the store's answers count it in."""
-    work.record(book.meter, book.facts)
-    book.facts.clear()
-
-
-def known_order(view: View, number: str) -> Order:
-    """The order of that number. Raises UnknownOrder."""
-    known = view.order(number)
-    if known is None:
-        raise UnknownOrder(number=number)
-    return known
