@@ -6,6 +6,8 @@ import os
 
 from config import Settings
 from quota.time import Clock
+from storage import archive
+from storage.archive import Archive
 from storage.engine import open_database
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
@@ -38,3 +40,10 @@ def open_ledger(settings: Settings, *, clock: Clock | None = None) -> SqlLedger:
     database = open_database(settings.database_url, lock_dir=data_dir)
     migrate(database)
     return SqlLedger(database, clock)
+
+
+def open_archive(settings: Settings) -> Archive:
+    """The archive that the settings name: a directory below `data_dir`, or a remote store."""
+    return archive.open_archive(
+        settings.data_dir / ARCHIVE, free_bytes_min=settings.archive.free_bytes_min
+    )

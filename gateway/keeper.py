@@ -16,12 +16,13 @@ from quota import reminder, service
 from quota.notice import Notice
 from quota.order import Order
 from storage.anchors import anchor_journal
+from storage.archive import Archive
 from storage.bookkeeping import due_meters, meters_to_remind
 from storage.deletion import delete_objects, objects_to_delete
+from storage.engine import system_clock
 from storage.examinations import complete_quiet
 from storage.ledger import SqlLedger
 from storage.notices import note_delivered, undelivered
-from storage.objects import LocalArchive
 from storage.sweep import sweep
 from storage.verify import Report, verify
 
@@ -70,9 +71,7 @@ def credit_paid_orders(ledger: SqlLedger, *, credited: Callable[[Order], None]) 
 class Keeper:
     """Runs rounds on its own thread until stopped."""
 
-    def __init__(
-        self, ledger: SqlLedger, observer: KeeperObserver, *, archive: LocalArchive
-    ) -> None:
+    def __init__(self, ledger: SqlLedger, observer: KeeperObserver, *, archive: Archive) -> None:
         self._ledger = ledger
         self._observer = observer
         self._archive = archive
@@ -151,12 +150,16 @@ class Keeper:
             return
         self._daily_in_s = DAILY_RETRY_S
         with self._ledger.read() as view:
-            report = verify(view, archive_root=self._archive.root)
+            report = verify(view, archive=self._archive)
         self._observer.ledger_verified(report)
         if report.ok:
             with self._ledger.begin() as work:
                 anchor_journal(work)
                 work.commit()
-        if removed := sweep(self._ledger, self._archive.root):
-            self._observer.objects_swept(removed)
+        self._sweep()
         self._daily_in_s = DAILY_S
+
+    def _sweep(self) -> None:
+        now = system_clock()
+        if removed := sum(sweep(self._ledger, self._archive, now=now)):
+            self._observer.objects_swept(removed)

@@ -18,11 +18,11 @@ from quota import service
 from quota.admission import Refused
 from quota.time import Instant
 from storage import filing
+from storage.archive import Archive
 from storage.errors import ArchiveSick, LedgerUnavailable
 from storage.examinations import Different, Known, New, Resolution, Same, resolve
 from storage.filing import Arrival, Filed, Overtaken, SetAside
 from storage.ledger import SqlLedger
-from storage.objects import LocalArchive
 from storage.records import Incoming
 from storage.refusals import RefusedInstance
 from storage.registry import institution
@@ -52,7 +52,7 @@ class Receiver:
         self,
         *,
         ledger: SqlLedger,
-        archive: LocalArchive,
+        archive: Archive,
         register_refusal: Callable[[RefusedInstance], None],
         quiet_period: Instant,
     ) -> None:
@@ -106,20 +106,21 @@ class Receiver:
     def _put_and_file(
         self, incoming: Incoming, data_set: bytes | memoryview, sha256: str, place: _Place
     ) -> Filed | SetAside | Same | Refused | Overtaken:
-        size = self._archive.put(place.object_key, (part10.header(incoming), data_set))
+        put = self._archive.put(place.object_key, (part10.header(incoming), data_set))
         arrival = Arrival(
             incoming=incoming,
             examination_id=place.examination_id,
             quarantined=place.quarantined,
             object_key=place.object_key,
             sha256=sha256,
-            size_bytes=size,
+            size_bytes=put.size_bytes,
+            fingerprint=put.fingerprint,
             generation=place.generation,
         )
         # If this raises, the COMMIT may have happened: the object stays, and the sender's next
         # attempt finds it on record, or files it.
         with self._ledger.begin() as work:
-            if not self._archive.path(place.object_key).exists():
+            if place.object_key not in self._archive.infos([place.object_key]):
                 return Overtaken()  # swept as a leftover of the same key, a moment before
             receipt = filing.file(work, arrival, quiet_period=self._quiet_period)
             if isinstance(receipt, Filed | SetAside):
@@ -127,7 +128,7 @@ class Receiver:
         # Under an id that was proposed nobody else can have this key. Any other key may by now be
         # the row's of an association that was faster: what stays unfiled there, the sweep removes.
         if place.proposed and not isinstance(receipt, Filed):
-            self._archive.discard(place.object_key)
+            self._archive.discard([place.object_key])
         return receipt
 
     def _refuse(self, incoming: Incoming, refused: Refused) -> Refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from config import Settings
-from gateway.bootstrap import ARCHIVE
+from gateway.bootstrap import open_archive
 from gateway.dicom.access import Registry, Rejection
 from gateway.dicom.scp import DrainReport, StorageScp
 from gateway.dicom.store import StoreHandler
@@ -16,7 +16,6 @@ from quota.time import MICROSECONDS_PER_SECOND
 from storage import registry
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
-from storage.objects import LocalArchive
 
 _REGISTER_STOP_S = 3.0
 
@@ -46,9 +45,7 @@ class Worker:
 
     def __init__(self, settings: Settings, ledger: SqlLedger, events: Events) -> None:
         self._settings = settings
-        self.archive = LocalArchive(
-            settings.data_dir / ARCHIVE, free_bytes_min=settings.archive.free_bytes_min
-        )
+        self.archive = open_archive(settings)
         self._refusals = RefusalWriter(ledger, failed=events.register_failed)
         quiet_period_s = settings.examination.quiet_period_s
         self.receiver = Receiver(

@@ -9,8 +9,8 @@ from sqlalchemy import delete, insert, select, update
 from quota import service
 from quota.time import Instant
 from storage import tables as t
+from storage.archive import Archive
 from storage.errors import NotFound
-from storage.objects import LocalArchive
 from storage.view import SqlView
 from storage.work import SqlWork
 
@@ -78,10 +78,9 @@ def objects_to_delete(view: SqlView, *, limit: int) -> list[tuple[int, str]]:
     return [(row.id, row.object_key) for row in view.connection.execute(statement)]
 
 
-def delete_objects(work: SqlWork, archive: LocalArchive, objects: list[tuple[int, str]]) -> None:
+def delete_objects(work: SqlWork, archive: Archive, objects: list[tuple[int, str]]) -> None:
     """Remove the objects, then their place in the queue; doing it twice changes nothing."""
-    for _, key in objects:
-        archive.discard(key)
+    archive.discard([key for _, key in objects])
     done = [row_id for row_id, _ in objects]
     work.connection.execute(delete(t.deleted_objects).where(t.deleted_objects.c.id.in_(done)))
 

@@ -27,7 +27,11 @@ class ArchiveFull(StorageError):
 
 
 class ArchiveUnavailable(StorageError):
-    """The archive can't be written."""
+    """The archive can't be reached, read or written."""
+
+
+class ObjectMissing(StorageError):
+    """The archive has no such object."""
 
 
 class ArchiveSick(StorageError):

@@ -40,6 +40,8 @@ class Arrival:
     size_bytes: int
     generation: int = 0
     """The examination's, as it was when the object was put: a deletion raises it."""
+    fingerprint: str | None = None
+    """What the archive said it will know the object by (`PutResult.fingerprint`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +175,7 @@ def _add_instance(
             "sha256": arrival.sha256,
             "object_key": arrival.object_key,
             "size_bytes": arrival.size_bytes,
+            "fingerprint": arrival.fingerprint,
             "filed_at": at,
         },
     )
@@ -235,10 +238,14 @@ def _set_aside(work: SqlWork, arrival: Arrival, kind: str) -> None:
             "examination_id": arrival.examination_id,
             "device_id": incoming.device_id,
             "kind": kind,
+            "study_instance_uid": incoming.study_instance_uid,
+            "series_instance_uid": incoming.series_instance_uid,
+            "sop_class_uid": incoming.sop_class_uid,
             "transfer_syntax_uid": incoming.transfer_syntax_uid,
             "sha256": arrival.sha256,
             "object_key": arrival.object_key,
             "size_bytes": arrival.size_bytes,
+            "fingerprint": arrival.fingerprint,
             "filed_at": work.clock(),
         },
     )

@@ -277,7 +277,7 @@ def _findings(view: SqlView, examination_id: str) -> tuple[Finding, ...]:
 def _quarantined(view: SqlView, examination_id: str) -> tuple[Quarantined, ...]:
     statement = (
         select(t.conflicts)
-        .where(t.conflicts.c.examination_id == examination_id)
+        .where(t.conflicts.c.examination_id == examination_id, t.conflicts.c.resolved_at.is_(None))
         .order_by(t.conflicts.c.id)
     )
     return tuple(

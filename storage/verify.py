@@ -6,11 +6,9 @@ no database. 15 is a replay, 19 compares with the anchors that the keeper record
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from sqlalchemy import select, text
@@ -18,6 +16,7 @@ from sqlalchemy import select, text
 from quota.ledger import GRACE
 from storage import tables as t
 from storage.anchors import anchors_astray
+from storage.archive import Archive
 from storage.invariants import JOURNAL, Check, Invariant, invariant
 from storage.invariants_charges import CHARGES
 from storage.replay import episodes_astray, retentions_astray
@@ -25,6 +24,8 @@ from storage.view import SqlView
 
 SHOWN_MAX = 20
 """Rows shown per violated check; all are counted."""
+
+_OBJECTS_AT_ONCE = 1_000
 
 Ids: TypeAlias = Mapping[str, int | str | None]
 """A violating row: names of columns and ids or amounts, no patient data."""
@@ -162,14 +163,14 @@ RETENTIONS = Check(number=21, name="an examination is kept as long as its packag
 OBJECTS = Check(number=13, name="every instance on record has its object, of its size")
 
 
-def verify(view: SqlView, *, archive_root: Path | None) -> Report:
-    """Run every check in the given snapshot; the objects only where `archive_root` is given."""
+def verify(view: SqlView, *, archive: Archive | None) -> Report:
+    """Run every check in the given snapshot; the objects only where an archive is given."""
     results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
     results.append((EPISODES, episodes_astray(view)))
     results.append((JOURNAL_GROWS, anchors_astray(view)))
     results.append((RETENTIONS, retentions_astray(view)))
-    if archive_root is not None:
-        results.append((OBJECTS, _objects_astray(view, archive_root)))
+    if archive is not None:
+        results.append((OBJECTS, _objects_astray(view, archive)))
     found = [_violation(check, rows) for check, rows in results]
     return Report(
         checks=tuple(check for check, _ in results),
@@ -191,25 +192,25 @@ def _rows(view: SqlView, sql: str) -> Iterator[Ids]:
         yield dict(row)
 
 
-def _objects_astray(view: SqlView, archive_root: Path) -> Iterator[Ids]:
+def _objects_astray(view: SqlView, archive: Archive) -> Iterator[Ids]:
     """Instances and set-aside newcomers whose object is missing or has another size."""
     for table in (t.instances, t.conflicts):
-        statement = select(table.c.examination_id, table.c.object_key, table.c.size_bytes)
-        for row in view.connection.execute(statement):
-            size = _size_of(archive_root / row.object_key)
-            if size != row.size_bytes:
-                yield {
-                    "examination_id": row.examination_id,
-                    "object_key": row.object_key,
-                    "recorded_bytes": row.size_bytes,
-                    "object_bytes": size,
-                }
-
-
-def _size_of(path: Path) -> int | None:
-    """Bytes of the regular file at `path`, or None where there is none to be read."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+        # By examination, since a remote archive is asked folder by folder.
+        statement = select(table.c.examination_id, table.c.object_key, table.c.size_bytes).order_by(
+            table.c.examination_id, table.c.object_key
+        )
+        if table is t.conflicts:
+            statement = statement.where(t.conflicts.c.resolved_at.is_(None))
+        statement = statement.execution_options(yield_per=_OBJECTS_AT_ONCE)
+        for rows in view.connection.execute(statement).partitions():
+            found = archive.infos([row.object_key for row in rows])
+            for row in rows:
+                info = found.get(row.object_key)
+                size = None if info is None else info.size_bytes
+                if size != row.size_bytes:
+                    yield {
+                        "examination_id": row.examination_id,
+                        "object_key": row.object_key,
+                        "recorded_bytes": row.size_bytes,
+                        "object_bytes": size,
+                    }

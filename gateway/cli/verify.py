@@ -20,15 +20,15 @@ def verify(context: typer.Context, *, as_json: AsJson = False) -> None:
     Runs every invariant in one snapshot, beside a running gateway as well.
     Exit status 1 where one is violated; nothing is repaired.
     """
-    from gateway.bootstrap import ARCHIVE
+    from gateway.bootstrap import open_archive
     from storage.verify import verify as run
 
-    archive_root = session.settings(context).data_dir / ARCHIVE
+    archive = open_archive(session.settings(context))
     with (
         output.console(stderr=True).status("checking the ledger and the archive"),
         session.reading(context) as view,
     ):
-        report = run(view, archive_root=archive_root)
+        report = run(view, archive=archive)
     if as_json:
         output.document(_document(report))
     else:

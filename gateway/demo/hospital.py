@@ -14,6 +14,7 @@ from quota.account import EXAM, Account, Plan
 from quota.order import LineRequest, OrderRequest, OrderState, Rejected
 from quota.service import MeterReading
 from storage import registry, reports
+from storage.archive import LocalArchive
 from storage.ledger import SqlLedger
 from storage.records import Grouping
 from storage.reports import ExaminationRow, RefusalRow
@@ -45,7 +46,7 @@ class Hospital:
 
     def __init__(self, ledger: SqlLedger, *, data_dir: Path) -> None:
         self._ledger = ledger
-        self._archive_root = data_dir / ARCHIVE
+        self._archive = LocalArchive(data_dir / ARCHIVE)
         with ledger.begin() as work:
             account = work.add_account(
                 name=ACCOUNT, plan=Plan.PER_EXAM, agreement_no="DEMO-2026", timezone=_ZONE
@@ -120,4 +121,4 @@ class Hospital:
     def verify(self) -> Report:
         """Run every check of `tollgate verify`."""
         with self._ledger.read() as view:
-            return verify(view, archive_root=self._archive_root)
+            return verify(view, archive=self._archive)

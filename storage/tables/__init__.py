@@ -36,13 +36,16 @@ from storage.tables.registry import (
     institutions,
     operator_actions,
 )
+from storage.tables.scrubbing import archive_rounds, damaged_objects
 
 __all__ = [
     "Table",
     "accounts",
     "anchors",
+    "archive_rounds",
     "charges",
     "conflicts",
+    "damaged_objects",
     "deleted_objects",
     "device_networks",
     "device_sop_classes",

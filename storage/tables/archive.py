@@ -17,6 +17,9 @@ from sqlalchemy import (
 
 from storage.tables.common import ID, INSTANT, UID, UNITS, count, metadata, ref, row_id
 
+FINGERPRINT = String(200)
+"""What the archive knows an object by; null where it was filed before that was noted."""
+
 examinations = Table(
     "examinations",
     metadata,
@@ -85,6 +88,7 @@ instances = Table(
     Column("sha256", String(64), nullable=False),
     Column("object_key", String(200), nullable=False),
     Column("size_bytes", UNITS, nullable=False),
+    Column("fingerprint", FINGERPRINT),
     Column("filed_at", INSTANT, nullable=False),
 )
 Index("ix_instances_examination", instances.c.examination_id)
@@ -98,13 +102,22 @@ conflicts = Table(
     Column("examination_id", String(36), ForeignKey("examinations.id"), nullable=False),
     ref("device_id", "devices"),
     Column("kind", String(20), nullable=False),
+    Column("study_instance_uid", UID),
+    Column("series_instance_uid", UID),
+    Column("sop_class_uid", UID),
     Column("transfer_syntax_uid", UID, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("object_key", String(200), nullable=False),
     Column("size_bytes", UNITS, nullable=False),
+    Column("fingerprint", FINGERPRINT),
     Column("filed_at", INSTANT, nullable=False),
+    Column("resolved_at", INSTANT),
+    Column("resolution", String(20)),
     UniqueConstraint("institution_id", "sop_instance_uid", "sha256"),
 )
+Index("ix_conflicts_examination", conflicts.c.examination_id)
+_OPEN = text("resolved_at IS NULL")
+Index("ix_conflicts_open", conflicts.c.filed_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 refusals = Table(
     "refusals",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from config import Settings
 from gateway.bootstrap import ARCHIVE, open_ledger
+from storage.archive import LocalArchive
 from storage.verify import verify
 from tests.durability.scu import Image
 
@@ -66,7 +67,7 @@ def check(data_dir: Path, acknowledged: Iterable[Image]) -> None:
     assert list((data_dir / ARCHIVE / "incoming").iterdir()) == []
     ledger = open_ledger(Settings(data_dir=data_dir))
     with ledger.read() as view:
-        report = verify(view, archive_root=data_dir / ARCHIVE)
+        report = verify(view, archive=LocalArchive(data_dir / ARCHIVE))
     ledger.database.dispose()
     assert report.ok, report.violations
 

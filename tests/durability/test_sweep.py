@@ -16,13 +16,13 @@ from tests.durability.site import ACCOUNT, command, document, ready
 from tests.harness import RunningGateway, wait_until
 from tests.peers import peer
 
-_TWO_HOURS_S = 7_200
+_TWO_DAYS_S = 2 * 86_400
 
 
 def leave_an_orphan(data_dir: Path, known: Image, lost: Image) -> Path:
     """Store one image, die in the next one's store when its object is there and no row is.
 
-    Returns the orphan, aged as if the gateway had been down for two hours.
+    Returns the orphan, aged as if the gateway had been down for two days.
     """
     fault = ("-e", "trace=flock", "-e", "inject=flock:signal=KILL:when=2")
     with RunningGateway(data_dir) as gateway:
@@ -33,7 +33,7 @@ def leave_an_orphan(data_dir: Path, known: Image, lost: Image) -> Path:
         strace.ended()
     (key,) = objects(data_dir) - filed_objects(data_dir)
     orphan = data_dir / ARCHIVE / key
-    then = time.time() - _TWO_HOURS_S
+    then = time.time() - _TWO_DAYS_S
     os.utime(orphan, (then, then))
     return orphan
 

@@ -11,9 +11,9 @@ from gateway.keeper import Keeper
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from quota.hold import Hold
+from storage.archive import LocalArchive
 from storage.bookkeeping import due_meters
 from storage.ledger import SqlLedger
-from storage.objects import LocalArchive
 from tests.quota.makers import SECOND
 from tests.storage.calls import METER, buy_calls, hold
 from tests.storage.kit import HandClock, add_account, open_sqlite

@@ -1,7 +1,8 @@
 """A process of its own that puts objects into an archive: to be limited, filled up or broken.
 
 Run as `python -m tests.storage.archiving ROOT SIZE...`; prints one word per object: `stored`, or
-the name of the error, with `sick` after it where the archive has given up.
+the name of the error, with `sick` after it where the archive has given up. Sizes with commas
+between them are one batch, and one word.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from storage.archive import LocalArchive, Object
 from storage.errors import StorageError
-from storage.objects import LocalArchive
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60
@@ -22,7 +23,7 @@ LIMIT_S = 60
 
 def put_in_a_process(
     archive_root: Path,
-    *sizes: int,
+    *sizes: int | tuple[int, ...],
     wrapper: Sequence[str] = (),
     file_size_max: int | None = None,
 ) -> list[str]:
@@ -32,7 +33,8 @@ def put_in_a_process(
         if file_size_max is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_max, file_size_max))
 
-    command = (*wrapper, sys.executable, "-m", __name__, str(archive_root), *map(str, sizes))
+    words = (",".join(map(str, size if isinstance(size, tuple) else (size,))) for size in sizes)
+    command = (*wrapper, sys.executable, "-m", __name__, str(archive_root), *words)
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -50,9 +52,17 @@ def put_in_a_process(
 
 def _main(archive_root: str, sizes: Sequence[str]) -> None:
     archive = LocalArchive(Path(archive_root))
-    for n, size in enumerate(sizes):
+    for n, text in enumerate(sizes):
+        batch = [
+            Object(
+                key=f"objects/e{n}/{index}/{n}.dcm",
+                chunks=(b"\xa5" * 4_096,) * (int(size) // 4_096),
+                size_bytes=int(size),
+            )
+            for index, size in enumerate(text.split(","))
+        ]
         try:
-            archive.put(f"objects/e{n}/0/{n}.dcm", (b"\xa5" * 4_096,) * (int(size) // 4_096))
+            archive.put_batch(batch)
         except StorageError as error:
             sick = " sick" if archive.sick else ""
             sys.stdout.write(f"{type(error).__name__}{sick}\n")

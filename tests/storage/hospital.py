@@ -13,10 +13,10 @@ from quota.admission import RefusalReason, Refused
 from quota.service import Admitted
 from quota.time import Instant
 from storage import refusals, registry, reports
+from storage.archive import LocalArchive
 from storage.examinations import Different, Known, New, Same, resolve
 from storage.filing import Arrival, Filed, Overtaken, SetAside, file
 from storage.ledger import SqlLedger
-from storage.objects import LocalArchive
 from storage.records import Device, Grouping, Incoming, Institution, StudyDescription
 from storage.refusals import RefusedInstance
 from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
@@ -122,14 +122,15 @@ class Site:
             else f"objects/{examination_id}/{generation}"
         )
         key = f"{folder}/{instance.sha256}.dcm"
-        size = self.archive.put(key, (instance.content,))
+        put = self.archive.put(key, (instance.content,))
         return Arrival(
             incoming=incoming,
             examination_id=examination_id,
             quarantined=quarantined,
             object_key=key,
             sha256=instance.sha256,
-            size_bytes=size,
+            size_bytes=put.size_bytes,
+            fingerprint=put.fingerprint,
             generation=generation,
         )
 
@@ -140,7 +141,7 @@ class Site:
             if isinstance(outcome, Filed | SetAside):
                 work.commit()
         if isinstance(outcome, Refused | Overtaken):
-            self.archive.discard(arrival.object_key)
+            self.archive.discard([arrival.object_key])
         return outcome
 
     def send(self, instance: Instance, device: Device | None = None) -> Outcome:

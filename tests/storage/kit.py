@@ -18,6 +18,7 @@ from quota.ports import Ledger, Work
 from quota.service import Admission, Admitted, MeterReading
 from quota.time import Clock, Instant
 from storage import tables as t
+from storage.archive import LocalArchive
 from storage.engine import Database, open_database
 from storage.ledger import SqlLedger
 from storage.postgresql import PostgresDatabase
@@ -204,7 +205,8 @@ def in_arrears(ledger: Ledger, account: Account, clock: HandClock) -> Episode:
 def verified(ledger: SqlLedger, *, archive_root: Path | None = None) -> Report:
     """The invariants of §12, checked."""
     with ledger.read() as view:
-        return verify(view, archive_root=archive_root)
+        archive = None if archive_root is None else LocalArchive(archive_root)
+        return verify(view, archive=archive)
 
 
 def failed(report: Report) -> set[int]:

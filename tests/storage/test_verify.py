@@ -156,10 +156,10 @@ def test_verifying_reads_one_snapshot_and_writes_nothing(copy: Copy) -> None:
     """What is corrupted while it runs is the next run's finding; nothing is repaired silently."""
     before = dump(copy.ledger)
     with copy.ledger.read() as view:
-        assert verify(view, archive_root=None).ok
+        assert verify(view, archive=None).ok
         copy.corrupt("UPDATE meters SET expired = expired + 1, voided = -1")
         view.connection.exec_driver_sql("PRAGMA query_only = ON")
-        assert verify(view, archive_root=None).ok
+        assert verify(view, archive=None).ok
         view.connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     assert copy.failing() == {2}

@@ -1,0 +1,101 @@
+"""What an archive is to everybody else: durable before it says so, wherever it keeps objects.
+
+A key is relative and made of our own ids and hashes: `objects/<examination id>/<generation>/
+<sha256>.dcm`, or the same below `quarantine/`. No byte from the wire becomes part of a path. The
+same key always has the same content, so a put that is done twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from quota.time import Instant
+
+CHUNK_BYTES = 1024 * 1024
+"""Objects are read in pieces of this size: memory does not grow with an object."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Object:
+    """One object to be put: `chunks` are read once, in order, and are `size_bytes` together."""
+
+    key: str
+    chunks: Iterable[bytes | memoryview]
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PutResult:
+    """A durable object. `fingerprint` is what `check` will know it by; it goes on record."""
+
+    key: str
+    size_bytes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectInfo:
+    """An object as the archive has it. `fingerprint` is None where only reading would tell."""
+
+    key: str
+    size_bytes: int
+    changed_at: Instant
+    fingerprint: str | None = None
+
+
+class Archive(Protocol):
+    """Objects under keys. Safe to call from many threads and processes.
+
+    `sick`: a sync failed in this process; nothing more may be acknowledged by it.
+    """
+
+    sick: bool
+
+    def put(self, key: str, chunks: Iterable[bytes | memoryview]) -> PutResult:
+        """Write one object under `key` and make it durable.
+
+        Raises ArchiveFull, ArchiveUnavailable and ArchiveSick; then nothing is left under `key`
+        that was not there before.
+        """
+        ...
+
+    def put_batch(self, objects: Sequence[Object]) -> list[PutResult]:
+        """Put many at the cost of few syncs; all are durable when it returns.
+
+        Where it raises (as `put` does), some may be there and some not: put them all again, with
+        fresh chunks. An object that no row names is removed once it is older than
+        `storage.sweep.SETTLED_AFTER_S`: whoever commits rows later than that puts again first.
+        """
+        ...
+
+    def open(self, key: str) -> Iterator[bytes]:
+        """The object's bytes in pieces. Raises ObjectMissing and ArchiveUnavailable."""
+        ...
+
+    def infos(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo]:
+        """What is there of these keys; a missing one has no entry. Raises ArchiveUnavailable."""
+        ...
+
+    def list(self, prefix: str, *, changed_since: Instant = 0) -> Iterator[ObjectInfo]:
+        """Every object below the folder `prefix`, in any order, in bounded memory.
+
+        Those unchanged since may be left out. Raises ArchiveUnavailable.
+        """
+        ...
+
+    def discard(self, keys: Sequence[str]) -> None:
+        """Remove objects that no row names; a missing one is no error.
+
+        Raises ArchiveUnavailable; then some may be gone and some not.
+        """
+        ...
+
+    def discard_unfinished(self) -> int:
+        """Remove what a killed process left half written; only before anybody puts."""
+        ...
+
+    def has_room(self) -> bool:
+        """Whether more may be put."""
+        ...
