@@ -1,0 +1,137 @@
+"""Reading a record's body back, with its checksum."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from xxhash import xxh3_128
+
+from storage.spool.disk import open_file
+from storage.spool.errors import RecordDamaged
+from storage.spool.record import (
+    PAGE_BYTES,
+    Envelope,
+    LeaseKey,
+    RecordHeader,
+    RecordRef,
+    decode_metadata,
+    metadata_digest,
+    read_envelope,
+)
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpooledRecord:
+    """A record that waits to be filed. `body_size` is in bytes."""
+
+    ref: RecordRef
+    header: RecordHeader
+    body_size: int
+    _path: Path = field(repr=False)
+    _envelope: Envelope = field(repr=False)
+    _damaged: Callable[[RecordRef, str], None] = field(repr=False)
+
+    def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """The body, in order. Raises RecordDamaged, at the latest after the last chunk.
+
+        Only who has seen the end without it has seen the body. A damaged record is not offered by
+        `Spool.unfiled` again.
+        """
+        running = xxh3_128()
+        with self._reading() as descriptor:
+            offset, left = self._envelope.body_offset, self.body_size
+            while left:
+                chunk = os.pread(descriptor, min(left, chunk_bytes), offset)
+                if not chunk:
+                    break
+                running.update(chunk)
+                yield chunk
+                offset, left = offset + len(chunk), left - len(chunk)
+        if running.digest() != self._envelope.body_digest:
+            self._fail("the body's checksum does not hold")
+
+    def open(self) -> BinaryIO:
+        """The body as a file to seek in; nobody checks it, so read `chunks` to the end before."""
+        descriptor = open_file(self._path, os.O_RDONLY)
+        part = FilePart(descriptor, self._envelope.body_offset, self.body_size)
+        return io.BufferedReader(part)
+
+    @contextmanager
+    def _reading(self) -> Iterator[int]:
+        descriptor = open_file(self._path, os.O_RDONLY)
+        try:
+            yield descriptor
+        except OSError as error:
+            self._fail(f"it can't be read ({os.strerror(error.errno or 0)})")
+        finally:
+            os.close(descriptor)
+
+    def _fail(self, what: str) -> None:
+        self._damaged(self.ref, what)
+        raise RecordDamaged(f"a record of segment {self.ref.segment} is damaged: {what}")
+
+
+class FilePart(io.RawIOBase):
+    """A part of a file as a file of its own; closes the descriptor that it was given."""
+
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def seekable(self) -> bool:
+        """And for seeking."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move within the part."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("negative seek position")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer as far as the part goes."""
+        wanted = min(len(buffer), max(self._size - self._position, 0))
+        if wanted == 0:
+            return 0
+        count = os.preadv(
+            self._descriptor, [memoryview(buffer)[:wanted]], self._offset + self._position
+        )
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def read_header(descriptor: int, key: LeaseKey, offset: int) -> tuple[Envelope, RecordHeader]:
+    """The header of the record at `offset`. Raises RecordDamaged, OSError."""
+    page = os.pread(descriptor, PAGE_BYTES, offset)
+    envelope = read_envelope(page, key, offset)
+    if envelope is None:
+        raise RecordDamaged("the header page of a record is not what was written")
+    place = envelope.metadata_offset - offset
+    metadata = page[place : place + envelope.metadata_size]
+    if len(metadata) < envelope.metadata_size:
+        metadata = os.pread(descriptor, envelope.metadata_size, envelope.metadata_offset)
+    if metadata_digest(metadata) != envelope.metadata_digest:
+        raise RecordDamaged("the header of a record is not what was written")
+    return envelope, decode_metadata(metadata)

@@ -1,0 +1,241 @@
+"""The spool: what was acknowledged and is not filed yet, durable on a local disk (design §5).
+
+One object per process and directory. An association's thread leases a segment and appends; one
+filer thread reads the oldest records and releases them once their rows are committed.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from quota.time import Instant
+from storage.spool import disk as disks
+from storage.spool import opening
+from storage.spool.disk import Disk
+from storage.spool.errors import RecordDamaged, SpoolUnavailable
+from storage.spool.lease import Lease
+from storage.spool.opening import Recovered
+from storage.spool.reading import SpooledRecord, read_header
+from storage.spool.record import RecordRef
+from storage.spool.segment import Damage, Segment
+from storage.spool.segments import Segments
+
+SEGMENT_BYTES = 64 << 20
+SEGMENT_BYTES_MIN = 64 << 10
+POOL_SEGMENTS_MAX = 16
+_LOCK = "lock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """How full the spool is; sizes in bytes.
+
+    `bytes` are those of the `records` to be filed: over the filer's rate they give the time to
+    drain. `allocated_bytes` is what all segments take on the disk, and never exceeds `limit_bytes`.
+    """
+
+    records: int
+    bytes: int
+    allocated_bytes: int
+    free_segments: int
+    limit_bytes: int
+    oldest_received_at: Instant | None
+
+    @property
+    def fill(self) -> float:
+        """Between 0 and 1: how much of the limit unfiled records take."""
+        return min(self.bytes / self.limit_bytes, 1.0) if self.limit_bytes else 1.0
+
+
+class Spool:
+    """A directory of segments, held by a lock. Safe to call from many threads."""
+
+    def __init__(self, directory: Path, segments: Segments, lock: int) -> None:
+        self.directory = directory
+        self.id = uuid.UUID(directory.name)
+        self.recovered = Recovered(records=0, bytes=0, torn=0, damages=())
+        self._segments = segments
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        fill_max_bytes: int | None = None,
+        pool_max: int = POOL_SEGMENTS_MAX,
+        any_file_system: bool = False,
+        disk: Disk | None = None,
+    ) -> Spool:
+        """Lock the spool, make it if need be, and recover what is in it.
+
+        `directory` is named by a UUID. `fill_max_bytes`: at most that much is taken of the disk,
+        by default half of the volume; with several spools on it, each is to be given its share.
+        `any_file_system` is for tests only. Raises SpoolLocked, SpoolUnsuitable, SpoolUnavailable,
+        SpoolSick (a sync failed earlier, and the disk still fails), SpoolUnknown.
+        """
+        disk = disk or Disk()
+        assert segment_bytes >= SEGMENT_BYTES_MIN and segment_bytes % 4096 == 0
+        try:
+            opening.make(directory, disk)
+            if not any_file_system:
+                disks.refuse_unsuitable(directory)
+            lock = disks.lock(directory / _LOCK)
+        except OSError as error:
+            raise _unavailable(directory, error) from error
+        try:
+            segments = Segments(
+                directory,
+                disk,
+                segment_bytes=segment_bytes,
+                fill_max_bytes=opening.half_of_volume(directory)
+                if fill_max_bytes is None
+                else fill_max_bytes,
+                pool_max=pool_max,
+                failed=lambda: opening.mark_sick(directory),
+            )
+            spool = cls(directory, segments, lock)
+            opening.examine(directory, disk)
+            spool.recovered = opening.recover_all(directory, segments, disk)
+        except OSError as error:
+            os.close(lock)
+            raise _unavailable(directory, error) from error
+        except BaseException:
+            os.close(lock)
+            raise
+        return spool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock; leases are to be ended before. Does nothing the second time."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
+
+    @property
+    def sick(self) -> bool:
+        """Whether a sync has failed in this process: nothing more may be acknowledged."""
+        return self._segments.health.sick
+
+    # the associations' side
+
+    def lease(self) -> Lease:
+        """A segment for one association, from its first store on. Raises SpoolFull, SpoolSick."""
+        return Lease(self._segments)
+
+    def has_room(self) -> bool:
+        """Whether another association can be given a segment."""
+        return self._segments.has_room()
+
+    # the filer's side
+
+    def unfiled(self, limit: int) -> list[SpooledRecord]:
+        """The oldest `limit` records that were not released; damaged ones are left out.
+
+        Raises SpoolUnavailable where a segment can't be read.
+        """
+        records: list[SpooledRecord] = []
+        opened: dict[int, int] = {}
+        try:
+            for segment, number in self._segments.unfiled(limit):
+                if segment.number not in opened:
+                    opened[segment.number] = disks.open_file(segment.path, os.O_RDONLY)
+                record = self._read(segment, number, opened[segment.number])
+                if record is not None:
+                    records.append(record)
+        except OSError as error:
+            raise _unavailable(self.directory, error) from error
+        finally:
+            for descriptor in opened.values():
+                os.close(descriptor)
+        return records
+
+    def _read(self, segment: Segment, number: int, descriptor: int) -> SpooledRecord | None:
+        ref = RecordRef(segment=segment.number, generation=segment.key.generation, number=number)
+        try:
+            envelope, header = read_header(descriptor, segment.key, segment.offsets[number])
+        except RecordDamaged as error:
+            self._segments.damaged(ref, str(error))
+            return None
+        return SpooledRecord(
+            ref=ref,
+            header=header,
+            body_size=envelope.body_size,
+            _path=segment.path,
+            _envelope=envelope,
+            _damaged=self._segments.damaged,
+        )
+
+    def release(self, refs: Iterable[RecordRef]) -> None:
+        """Forget records whose rows are committed; unknown ones and those released before too.
+
+        Not synced: after a power cut a record may be there again, and is a duplicate to the filer.
+        """
+        self._segments.release(refs)
+
+    def wait_for_records(self, timeout_s: float) -> bool:
+        """Wait until there is something to be filed; False after `timeout_s`, or if sick."""
+        segments = self._segments
+        with segments.changed:
+            segments.changed.wait_for(
+                lambda: segments.unfiled_records > 0 or segments.health.sick, timeout_s
+            )
+            return segments.unfiled_records > 0
+
+    # what others want to know
+
+    def filed_through(self, now: Instant) -> Instant:
+        """received_at of the oldest record that is not filed, else `now` (design §5).
+
+        Damage holds it back until it is written off: what was lost may be what is asked for.
+        """
+        oldest = self._segments.oldest()
+        return now if oldest is None else min(oldest, now)
+
+    def usage(self) -> Usage:
+        """How full the spool is."""
+        segments = self._segments
+        oldest = segments.oldest()
+        with segments.changed:
+            return Usage(
+                records=segments.unfiled_records,
+                bytes=segments.unfiled_bytes,
+                allocated_bytes=segments.allocated_bytes,
+                free_segments=len(segments.pool),
+                limit_bytes=segments.fill_max_bytes,
+                oldest_received_at=oldest,
+            )
+
+    def damages(self) -> Sequence[Damage]:
+        """Everything acknowledged that can't be read back; its segments are kept."""
+        return self._segments.damages()
+
+    def write_off(self, segment: int) -> bool:
+        """An operator gives up what is damaged in a segment; False if nothing is."""
+        return self._segments.write_off(segment)
+
+
+def _unavailable(directory: Path, error: OSError) -> SpoolUnavailable:
+    why = os.strerror(error.errno or 0)
+    return SpoolUnavailable(f"the spool {directory} can't be opened ({why})")
+
+
+def _limit(directory: Path, fill_max_bytes: int | None) -> int:
+    return opening.half_of_volume(directory) if fill_max_bytes is None else fill_max_bytes
