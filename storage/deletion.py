@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select, update
 
 from quota import service
+from quota.retention import ended
 from quota.time import Instant
 from storage import tables as t
 from storage.archive import Archive
@@ -52,8 +53,8 @@ def delete_examination(
     row = work.connection.execute(statement.with_for_update()).one()
     if row.deleted_at is not None:
         raise gone
-    kept = row.retained_until is None and level.meter.active_quantity > 0
-    if not override and (kept or (row.retained_until or 0) > level.at):
+    over = ended(row.retained_until, capacity_active=level.meter.active_quantity > 0, at=level.at)
+    if not override and not over:
         return Retained(until=row.retained_until)
     _drop_instances(work, examination_id, at=level.at)
     work.connection.execute(

@@ -16,6 +16,7 @@ from gateway.cli import (
     order,
     package,
     refusal,
+    retention,
     session,
 )
 from gateway.cli.group import Root, examples
@@ -131,3 +132,4 @@ app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(exam.app, name="exam", rich_help_panel="What was sent")
 app.add_typer(refusal.app, name="refusal", rich_help_panel="What was sent")
+app.add_typer(retention.app, name="retention", rich_help_panel="What was sent")

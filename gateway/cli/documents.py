@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage.packages import Stock
     from storage.records import Device, Institution
     from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
+    from storage.retention import Ended
     from storage.view import SqlView
 
 Document: TypeAlias = dict[str, Any]
@@ -169,6 +170,11 @@ def examination_detail(detail: ExaminationDetail) -> Document:
         "findings": [_plain(one) for one in detail.findings],
         "quarantined": [_plain(one) for one in detail.quarantined],
     }
+
+
+def ended_document(row: Ended) -> Document:
+    """One examination that need not be kept any longer."""
+    return _plain(row)
 
 
 def refusal_document(row: RefusalRow) -> Document:

@@ -47,7 +47,22 @@ examinations = Table(
     UniqueConstraint("institution_id", "key"),
 )
 Index("ix_examinations_admitted", examinations.c.admitted_at)
-Index("ix_examinations_retained", examinations.c.retained_until)
+_THERE = text("deleted_at IS NULL AND retained_until IS NOT NULL")
+Index(
+    "ix_examinations_retained",
+    examinations.c.retained_until,
+    examinations.c.id,
+    sqlite_where=_THERE,
+    postgresql_where=_THERE,
+)
+_KEPT_BY_CAPACITY = text("deleted_at IS NULL AND retained_until IS NULL")
+Index(
+    "ix_examinations_by_capacity",
+    examinations.c.account_id,
+    examinations.c.id,
+    sqlite_where=_KEPT_BY_CAPACITY,
+    postgresql_where=_KEPT_BY_CAPACITY,
+)
 _RECEIVING = text("completed_at IS NULL")
 Index(
     "ix_examinations_receiving",

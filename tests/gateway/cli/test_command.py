@@ -28,6 +28,7 @@ COMMANDS = [
     ("exam", "list"),
     ("exam", "show"),
     ("refusal", "list"),
+    ("retention", "list"),
     ("package", "list"),
     ("statement",),
 ]
