@@ -27,11 +27,11 @@ def hold(
     """
     if (fault := fault_in(key=key, units=units, ttl_s=ttl_s)) is not None:
         return Rejected(rule="AI", message=fault)
-    if account.closed_at is not None:
-        return Rejected(rule="AI", message="the account is closed")
     book = service.open_book(work, account, AI_PREFIX + product)
     if (known := work.hold(book.meter.id, key)) is not None:
         return _same_or_conflict(known, units=units, ttl_s=ttl_s)
+    if account.closed_at is not None:
+        return Rejected(rule="AI", message="the account is closed")
     # What ended a moment ago may have returned units: the burn order has to see them.
     service.record(work, book)
     unlimited = work.unlimited_package(book.meter.id, book.at)

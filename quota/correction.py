@@ -20,6 +20,9 @@ from quota.time import Instant
 DEADLINE_EXTENDED_MAX = 366 * GRACE
 """A deadline is moved by a year at most: a typing error is no amnesty."""
 
+ARREARS_CAP_MAX = 2**63 - 1
+"""The largest signed 64-bit integer (UNIT-1)."""
+
 
 def _note(work: Work, by: By, action: str, subject: object) -> None:
     """Journal the act in the transaction that does it."""
@@ -155,8 +158,8 @@ def close_account(work: Work, account: Account, *, by: By) -> Account | Rejected
 
 def cap_arrears(work: Work, account: Account, *, cap: int | None, by: By) -> Account | Rejected:
     """Set or lift the cap from which on ARREARS counts as SUSPENDED (STATE-6)."""
-    if cap is not None and cap < 1:
-        return _state_6("a cap is at least 1; lift it to have none")
+    if cap is not None and not 1 <= cap <= ARREARS_CAP_MAX:
+        return _state_6(f"a cap is 1 to {ARREARS_CAP_MAX:,}; lift it to have none")
     work.set_arrears_cap(account.id, cap)
     _note(work, by, "arrears_cap", f"{account.id}: {cap}")
     return work.account(account.id)

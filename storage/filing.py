@@ -20,7 +20,7 @@ from storage import refusals
 from storage import tables as t
 from storage.examinations import Different, Known, New, Same, resolve
 from storage.records import Incoming
-from storage.registry import institution
+from storage.registry import payer
 from storage.work import SqlWork
 
 LATE_AFTER = 30 * 86_400 * MICROSECONDS_PER_SECOND
@@ -111,8 +111,12 @@ def _place(arrival: Arrival) -> tuple[str, int]:
 def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Refused | Overtaken:
     if arrival.quarantined:
         return Overtaken()
-    account = work.account(institution(work, arrival.incoming.institution_id).account_id)
+    account = payer(work, arrival.incoming.institution_id)
     admission = service.admit(work, account, arrival.examination_id)
+    # While we waited for the meter the account may have been closed or capped, the institution
+    # moved: what was read before the lock decides nothing (§13).
+    if payer(work, arrival.incoming.institution_id) != account:
+        return Overtaken()
     if isinstance(admission, Refused):
         return admission
     # Both meters are locked before any row, `exam` first: one order for everybody (§13).

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert, select, update
 
+from quota import service
+from quota.account import Account
+from quota.action import By
+from quota.order import Rejected
 from storage import tables as t
 from storage.errors import Ambiguous, NameTaken, NotFound
 from storage.records import Device, Grouping, Institution
+from storage.rows import account_of
 from storage.view import SqlView
 from storage.work import SqlWork
 
@@ -44,6 +49,52 @@ def add_institution(
     if row_id is None:
         raise NameTaken(f"an institution named {name!r}, or with that AE title, exists already")
     return institution(work, row_id)
+
+
+def payer(view: SqlView, institution_id: int) -> Account:
+    """The account that pays for an institution's new examinations; raises NotFound."""
+    statement = (
+        select(t.accounts)
+        .join(t.institutions, t.institutions.c.account_id == t.accounts.c.id)
+        .where(t.institutions.c.id == institution_id)
+    )
+    row = view.connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no institution {institution_id}")
+    return account_of(row)
+
+
+def move_institution(
+    work: SqlWork, institution_id: int, *, account_id: int, by: By
+) -> Institution | Rejected:
+    """Have another account pay for the examinations to come; those on record stay with theirs (§1).
+
+    Moving it to where it is changes nothing. After `Rejected` the caller must not commit. Raises
+    NotFound, UnknownAccount.
+    """
+    row = select(t.institutions.c.account_id).where(t.institutions.c.id == institution_id)
+    # Not FOR UPDATE: whoever holds a meter and inserts an examination refers to this row.
+    before = work.connection.execute(row.with_for_update(key_share=True)).scalar_one_or_none()
+    if before is None:
+        raise NotFound(f"there is no institution {institution_id}")
+    # Whoever admits at this moment holds the meter of its account: after it, the move is seen.
+    for one in sorted({before, account_id}):
+        service.open_book(work, work.account(one), work.account(one).plan.enforced_meter)
+    if work.account(account_id).closed_at is not None:
+        return Rejected(rule="STATE-6", message="that account is closed: it can't pay for anybody")
+    if account_id != before:
+        work.connection.execute(
+            update(t.institutions)
+            .where(t.institutions.c.id == institution_id)
+            .values(account_id=account_id)
+        )
+        work.note_action(
+            actor=by.actor,
+            action="institution_move",
+            subject=f"{institution_id}: {before} to {account_id}",
+            reason=by.reason,
+        )
+    return institution(work, institution_id)
 
 
 def devices(view: SqlView, institution_id: int | None = None) -> list[Device]:

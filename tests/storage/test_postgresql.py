@@ -34,7 +34,7 @@ def test_the_clock_is_read_after_the_lock_has_come(postgresql: SqlLedger) -> Non
     with ThreadPoolExecutor(1) as pool, ledger.begin() as holder:
         _, before = holder.lock_meter(account.id, EXAM)
         waiting = pool.submit(lock)
-        _until_somebody_waits(ledger)
+        until_somebody_waits(ledger)
         released = holder.clock()
         holder.commit()
         after = waiting.result(timeout=LIMIT_S)
@@ -42,7 +42,8 @@ def test_the_clock_is_read_after_the_lock_has_come(postgresql: SqlLedger) -> Non
     assert before < released < after
 
 
-def _until_somebody_waits(ledger: SqlLedger) -> None:
+def until_somebody_waits(ledger: SqlLedger) -> None:
+    """Return once a transaction waits for a lock; raises AssertionError where none comes to."""
     pause = threading.Event()
     for _ in range(LIMIT_S * 100):
         with ledger.read() as view:
