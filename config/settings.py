@@ -5,6 +5,8 @@ error messages and `tollgate config show` are derived from these models, and a t
 annotated example with them.
 """
 
+# tidy: long because every key, its default and its limits stand in one place
+
 from __future__ import annotations
 
 import re
@@ -20,6 +22,8 @@ TIB = 1024 * GIB
 
 _HOST = r"^[A-Za-z0-9._:%-]{1,253}$"
 _HOST_ALLOWED = "a host name or an IPv4 or IPv6 address (without brackets)"
+_BUCKET = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?)?$"
+_ENDPOINT = r"^(https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?/?)?$"
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SQLITE = "sqlite:///"
@@ -189,14 +193,57 @@ class ExaminationSettings(_Section):
 
 
 class ArchiveSettings(_Section):
-    """The directory of stored instances."""
+    """Where stored instances are: a directory below data_dir, or an S3-compatible store."""
 
+    url: str = _key(
+        "",
+        "Bucket and prefix of a remote archive; empty means the directory archive under data_dir",
+        allowed="empty, or s3://BUCKET[/PREFIX] with letters, digits and . _ - in it",
+        pattern=_BUCKET,
+    )
+    endpoint: str = _key(
+        "",
+        "Address of the S3-compatible store; empty means AWS_ENDPOINT_URL, or Amazon's own",
+        allowed="empty, or http://HOST[:PORT] or https://HOST[:PORT]",
+        pattern=_ENDPOINT,
+    )
+    region: str = _key(
+        "",
+        "Region of the bucket; empty means AWS_REGION",
+        allowed="empty, or a region's name",
+        pattern=r"^[A-Za-z0-9-]{0,63}$",
+    )
+    access_key_id: SecretStr = _key(
+        SecretStr(""),
+        "Who asks the remote archive; empty means AWS_ACCESS_KEY_ID or the host's own role",
+        allowed="any text",
+        secret=True,
+    )
+    secret_access_key: SecretStr = _key(
+        SecretStr(""),
+        "The key's secret; empty means AWS_SECRET_ACCESS_KEY or the host's own role",
+        allowed="any text",
+        secret=True,
+    )
     # Room for the database's log and checkpoint, and for 100 associations with a 10 MB instance
     # in flight each: what was begun ends well after new work is turned away.
     free_bytes_min: int = _key(
         GIB,
         "Free space below which associations are rejected with 2/3/1 and stores answered 0xA700; "
         "0 turns the check off",
+        unit="bytes",
+        ge=0,
+        le=1024 * TIB,
+    )
+    quarantine_age_max_s: float = _seconds(
+        90 * 86_400,
+        "Time after which an instance that was set aside and that nobody decided on is removed",
+        ge=86_400,
+        le=3650 * 86_400,
+    )
+    quarantine_bytes_max: int = _key(
+        50 * GIB,
+        "Most that instances set aside may take together; beyond it the oldest are removed",
         unit="bytes",
         ge=0,
         le=1024 * TIB,

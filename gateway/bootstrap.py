@@ -7,7 +7,7 @@ import os
 from config import Settings
 from quota.time import Clock
 from storage import archive
-from storage.archive import Archive
+from storage.archive import Archive, RemoteAccess
 from storage.engine import open_database
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
@@ -44,6 +44,16 @@ def open_ledger(settings: Settings, *, clock: Clock | None = None) -> SqlLedger:
 
 def open_archive(settings: Settings) -> Archive:
     """The archive that the settings name: a directory below `data_dir`, or a remote store."""
+    chosen = settings.archive
+    remote = RemoteAccess(
+        url=chosen.url,
+        endpoint=chosen.endpoint,
+        region=chosen.region,
+        access_key_id=chosen.access_key_id.get_secret_value(),
+        secret_access_key=chosen.secret_access_key.get_secret_value(),
+    )
     return archive.open_archive(
-        settings.data_dir / ARCHIVE, free_bytes_min=settings.archive.free_bytes_min
+        settings.data_dir / ARCHIVE,
+        remote=remote if chosen.url else None,
+        free_bytes_min=chosen.free_bytes_min,
     )

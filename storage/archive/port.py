@@ -8,7 +8,7 @@ same key always has the same content, so a put that is done twice changes nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from quota.time import Instant
@@ -43,6 +43,17 @@ class ObjectInfo:
     size_bytes: int
     changed_at: Instant
     fingerprint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteAccess:
+    """Where a remote archive is, and as whom. Empty: as the AWS_ environment variables say."""
+
+    url: str
+    endpoint: str = ""
+    region: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = field(default="", repr=False)
 
 
 class Archive(Protocol):

@@ -12,6 +12,7 @@ from quota.account import Account
 from quota.ports import Ledger
 from storage.ledger import SqlLedger
 from storage.memory import MemoryLedger
+from tests.storage.bucket import Buckets
 from tests.storage.hospital import Site
 from tests.storage.kit import HandClock, add_account, failed, open_sqlite, verified
 from tests.storage.past import Copy, live
@@ -47,6 +48,13 @@ def server() -> Iterator[Server]:
     """A PostgreSQL server of this test process, with a template of an empty ledger."""
     with Server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Iterator[Buckets]:
+    """An S3-compatible store of this test process."""
+    with Buckets() as buckets:
+        yield buckets
 
 
 @pytest.fixture
