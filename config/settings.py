@@ -135,13 +135,20 @@ class DicomSettings(_Section):
         "The gateway's own AE title; institutions may have further ones",
         allowed="1 to 16 printable ASCII characters without backslash, outer spaces ignored",
     )
-    # select(2) sees no descriptor above 1,023 and an association needs a socket and a file.
+    # An association is a thread with a socket and, while it stores, a file and its buffers.
     associations_max: int = _key(
         100,
         "Associations open at once; one more is rejected with 2/3/2",
         unit="associations",
         ge=1,
-        le=400,
+        le=4096,
+    )
+    associations_per_source_max: int = _key(
+        50,
+        "Associations open at once from one address; one more is rejected with 2/3/2",
+        unit="associations",
+        ge=1,
+        le=4096,
     )
     # 4 KiB is the least that DCMTK speaks. 0 (PS3.8 D.1: unlimited) would be no limit.
     pdu_length_max_bytes: int = _key(
@@ -158,7 +165,7 @@ class DicomSettings(_Section):
         60.0, "Time an open association may stay silent before it is aborted", ge=0.1, le=3600
     )
     dimse_timeout_s: float = _seconds(
-        30.0, "Time to wait for the next part of a DIMSE message", ge=0.1, le=600
+        30.0, "Time to wait for a DIMSE message that makes no progress (1 KB/s)", ge=0.1, le=600
     )
     # Uncompressed Pixel Data is one element with a 32-bit length: 4 GiB holds nearly all there is.
     instance_size_max_bytes: int = _key(

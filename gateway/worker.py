@@ -7,6 +7,7 @@ from contextlib import suppress
 from config import Settings
 from gateway.bootstrap import open_archive
 from gateway.dicom.access import Registry, Rejection
+from gateway.dicom.collecting import CollectingLane
 from gateway.dicom.scp import DrainReport, StorageScp
 from gateway.dicom.store import StoreHandler
 from gateway.receiver import Receiver
@@ -57,7 +58,7 @@ class Worker:
         self._scp = StorageScp(
             settings=settings.dicom,
             registry=RegistryReader(ledger),
-            store=StoreHandler(self.receiver, events),
+            lane=CollectingLane(StoreHandler(self.receiver, events)),
             observer=events,
             admits_associations=self._admits_associations,
         )

@@ -24,6 +24,7 @@ class Rejection(Enum):
     CALLED_AE_UNKNOWN = (1, 1, 7)
     CALLING_AE_UNKNOWN = (1, 1, 3)
     APPLICATION_CONTEXT_UNKNOWN = (1, 1, 2)
+    PROTOCOL_VERSION_UNKNOWN = (1, 2, 2)
     LOCAL_LIMIT = (2, 3, 2)
     CONGESTION = (2, 3, 1)
 

@@ -1,14 +1,24 @@
-"""The connections and associations of one acceptor: how many there may be, and how they end."""
+"""The connections and associations of one acceptor: how many there may be, and how they end.
+
+A connection that has not asked for an association yet is *asking*. There may be so many of these;
+the next one takes the place of the oldest one of the source that has most, so that silent peers
+shut nobody out: who asks at once is heard, whoever else is there.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.dicom.access import Rejection
-from gateway.dicom.upper_layer import GatewayAssociation
+from gateway.dicom.association import Association
+
+ASKING_MAX = 256
+"""Connections that may be asking at the same time."""
 
 SETTLE_S = 0.25
 """How long a drain leaves an idle association to its peer, who may be about to release it."""
@@ -29,17 +39,14 @@ class DrainReport:
 class Associations:
     """Safe to use from many threads."""
 
-    def __init__(self, *, associations_max: int) -> None:
+    def __init__(self, *, associations_max: int, per_source_max: int) -> None:
         self._associations_max = associations_max
+        self._per_source_max = per_source_max
         self._changed = threading.Condition()
-        self._connected: set[GatewayAssociation] = set()
-        self._open: set[GatewayAssociation] = set()
+        self._connected: set[Association] = set()
+        self._asking: dict[Association, None] = {}
+        self._open: set[Association] = set()
         self._draining = False
-
-    @property
-    def connected_count(self) -> int:
-        """How many connections are open, associated or not."""
-        return len(self._connected)
 
     @property
     def open_count(self) -> int:
@@ -51,27 +58,69 @@ class Associations:
         """Whether no message and no association may begin any more."""
         return self._draining
 
-    def began(self, association: GatewayAssociation) -> None:
-        """A connection's thread begins."""
+    def connected(self, association: Association) -> None:
+        """A connection was made; the oldest one that asks for nothing may have to go for it."""
         with self._changed:
             self._connected.add(association)
+            self._asking[association] = None
+            overdue = self._overdue() if len(self._asking) > ASKING_MAX else None
+            if overdue is not None:
+                self._asking.pop(overdue)
+            self._changed.notify_all()
+        if overdue is not None:
+            overdue.expire()
 
-    def ended(self, association: GatewayAssociation) -> None:
-        """A connection's thread ends."""
+    def ended(self, association: Association) -> None:
+        """An association ended, or a connection that never became one."""
         with self._changed:
-            self._connected.discard(association)
+            self._asking.pop(association, None)
             self._open.discard(association)
             self._changed.notify_all()
 
-    def take_place(self, association: GatewayAssociation) -> Rejection | None:
+    def closed(self, association: Association) -> None:
+        """A connection was closed."""
+        with self._changed:
+            self._connected.discard(association)
+
+    def take_place(self, association: Association) -> Rejection | None:
         """Count `association` as open, or say why not; it keeps its place until it ends."""
         with self._changed:
+            self._asking.pop(association, None)
             if self._draining:
                 return Rejection.CONGESTION
             if len(self._open) >= self._associations_max:
                 return Rejection.LOCAL_LIMIT
+            source = association.source
+            if sum(one.source == source for one in self._open) >= self._per_source_max:
+                return Rejection.LOCAL_LIMIT
             self._open.add(association)
             return None
+
+    def expire_overdue(self, now_s: float) -> float:
+        """End the connections whose peers are waited for longer than until `now_s` (monotonic).
+
+        Returns when the next one is due, infinity if none is waited for.
+        """
+        with self._changed:
+            connected = tuple(self._connected)
+        due_s = math.inf
+        for association in connected:
+            deadline_s = association.connection.deadline_s
+            if deadline_s <= now_s:
+                association.expire()
+            else:
+                due_s = min(due_s, deadline_s)
+        return due_s
+
+    def wait_for_connections(self) -> None:
+        """Return once there is a connection."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._connected)
+
+    def _overdue(self) -> Association:
+        counts = Counter(association.source for association in self._asking)
+        (source, _), *_ = counts.most_common(1)
+        return next(one for one in self._asking if one.source == source)
 
     def drain(self, timeout_s: float) -> DrainReport:
         """Let the stores in flight end with their answers, abort what is then open, and return.
@@ -85,7 +134,7 @@ class Associations:
             self._draining = True
             present = tuple(self._open)
 
-        def settled(association: GatewayAssociation) -> bool:
+        def settled(association: Association) -> bool:
             idle_since_s = max(association.idle_since_s, began_s)
             return not association.is_busy and time.monotonic() - idle_since_s >= SETTLE_S
 
@@ -97,9 +146,7 @@ class Associations:
             ended_themselves=len(present) - aborted, aborted=aborted, stores_unanswered=unanswered
         )
 
-    def _abort_until(
-        self, deadline_s: float, condition: Callable[[GatewayAssociation], bool]
-    ) -> None:
+    def _abort_until(self, deadline_s: float, condition: Callable[[Association], bool]) -> None:
         """Abort what meets `condition`, until none is open or the monotonic clock says so."""
         while self._open and time.monotonic() < deadline_s:
             for association in self._snapshot():
@@ -109,6 +156,6 @@ class Associations:
                 if self._open:
                     self._changed.wait(_POLL_S)
 
-    def _snapshot(self) -> tuple[GatewayAssociation, ...]:
+    def _snapshot(self) -> tuple[Association, ...]:
         with self._changed:
             return tuple(self._open)

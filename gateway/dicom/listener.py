@@ -1,108 +1,87 @@
-"""The listening socket, and connections that read whole PDUs of bounded length.
-
-Uses internals of pynetdicom 3.0: `RequestHandler._create_association`, `AssociationSocket.recv`,
-`Association._server`.
-"""
+"""The listening socket: a thread that accepts connections, and shares the socket with others."""
 
 from __future__ import annotations
 
+import os
+import select
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
 
-from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
-
-from gateway.dicom.upper_layer import GatewayAssociation, Service, set_timeouts
-
-ASSOCIATE_PDU_BYTES_MAX = 1_048_576
-"""128 contexts with every transfer syntax there is take a quarter of it."""
-_BACKLOG = 128
+_BACKLOG = 512
+_PAUSE_S = 0.1
+"""How long to leave connections in the backlog when there is no descriptor for them."""
 
 
-class _Connection(AssociationSocket):
-    """Reads whole PDUs, of bounded length, and acknowledges at once."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host`, an address or name, and `port`; 0 takes any free one.
 
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Read `nr_bytes`, or less if the connection ends.
-
-        Raises ValueError, upon which the base class aborts, for a PDU of more than the cap; it
-        would buffer any length that a peer declares. OSError if nothing comes in time.
-        """
-        association = cast(GatewayAssociation, self.assoc)
-        cap = max(association.service.pdu_length_max_bytes, ASSOCIATE_PDU_BYTES_MAX)
-        if nr_bytes > cap:
-            raise ValueError("PDU length beyond the cap")
-        connection = cast(socket.socket, self.socket)
-        buffer = bytearray(nr_bytes)
-        received = 0
-        with memoryview(buffer) as view:
-            while received < nr_bytes:
-                count = connection.recv_into(view[received:])
-                if not count:
-                    break
-                received += count
-                _acknowledge_at_once(connection)
-        return buffer[:received]
+    Raises OSError if that is not possible.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
 
 
-class _Handler(RequestHandler):
-    """Makes a `GatewayAssociation` of a connection, as the base class makes an `Association`."""
+class Listener:
+    """Accepts connections from `listening`, which other processes may be accepting from too."""
 
-    server: GatewayServer
+    def __init__(
+        self,
+        listening: socket.socket,
+        *,
+        connected: Callable[[socket.socket, str], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`connected` is called with each connection and the peer's address; it must not wait."""
+        self._listening = listening
+        self._connected = connected
+        self._failed = failed
+        self._stop = os.eventfd(0)
+        # Another process may be faster to accept: that is no reason to wait for the next one.
+        listening.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="dicom-listener", daemon=True)
+        self._thread.start()
 
-    def _create_association(self) -> GatewayAssociation:
-        ae = self.server.ae
-        association = GatewayAssociation(ae, self.server.service)
-        association._server = self.server  # noqa: SLF001 - as the base class does
-        association.name = "AcceptorThread@gateway"
-        association.set_socket(_Connection(association, client_socket=self.request))
-        association.acceptor.maximum_length = ae.maximum_pdu_size
-        association.acceptor.ae_title = ae.ae_title
-        association.acceptor.address_info = self.local
-        association.acceptor.implementation_class_uid = ae.implementation_class_uid
-        association.acceptor.implementation_version_name = ae.implementation_version_name
-        association.requestor.address_info = self.remote
-        association.bind(evt.EVT_REQUESTED, _on_requested)
-        return association
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._listening.getsockname()[1])
 
+    def stop(self) -> None:
+        """Accept no more, and close this process's hold of the socket."""
+        os.eventfd_write(self._stop, 1)
+        self._thread.join()
+        os.close(self._stop)
+        self._listening.close()
 
-def _on_requested(event: evt.Event) -> None:
-    association = cast(GatewayAssociation, event.assoc)
-    association.service.requested(association)
+    def _run(self) -> None:
+        # Not select(2), which sees no descriptor above 1,023. Exclusive: one connection wakes one
+        # of the processes that share the socket.
+        with select.epoll() as waiting:
+            waiting.register(self._stop, select.EPOLLIN)
+            waiting.register(self._listening, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            while True:
+                ready = {descriptor for descriptor, _ in waiting.poll()}
+                if self._stop in ready:
+                    return
+                try:
+                    connection, address = self._listening.accept()
+                except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                    continue
+                except OSError as error:
+                    self._failed(error)
+                    select.poll().poll(_PAUSE_S * 1_000)
+                    continue
+                self._hand_over(connection, str(address[0]))
 
-
-class GatewayServer(ThreadedAssociationServer):
-    """Accepts connections for one service."""
-
-    request_queue_size = _BACKLOG
-
-    def __init__(self, ae: ApplicationEntity, address: tuple[str, int], service: Service) -> None:
-        self.service = service
-        super().__init__(ae, address, ae.ae_title, [], request_handler=_Handler)
-
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        """Accept a connection that neither waits with small packets nor for ever."""
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        set_timeouts(connection, self.service.associate_timeout_s)
-        return connection, address
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - theirs
-        """Whether there is room for one more connection; if not it is closed at once."""
-        return self.service.connections() < self.service.connections_max
-
-    def service_actions(self) -> None:
-        """Nothing: the base class runs a full garbage collection every minute."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - theirs
-        """Tell that a connection could not be served; the base class prints a traceback."""
-        self.service.failed(ConnectionError())
-
-
-def _acknowledge_at_once(connection: socket.socket) -> None:
-    # Senders with Nagle's algorithm on (DCMTK's default) otherwise wait 40 ms for our delayed
-    # acknowledgement, twice per instance. The option does not last, hence after every read.
-    with suppress(OSError):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    def _hand_over(self, connection: socket.socket, source: str) -> None:
+        try:
+            connection.setblocking(True)
+            self._connected(connection, source)
+        except Exception as error:  # noqa: BLE001 - no thread, say; the next one may find one
+            self._failed(error)
+            with suppress(OSError):
+                connection.close()

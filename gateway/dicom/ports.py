@@ -5,19 +5,44 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.dicom.access import Accepted, Rejection
-from gateway.dicom.message import Violation
-from gateway.dicom.request import StoreRequest
-from gateway.dicom.status import StoreAnswer
+from gateway.dicom.request import StoreCommand
+from gateway.dicom.status import Failure, StoreAnswer
+from gateway.dicom.violation import Violation
 
 
-class StoreHandler(Protocol):
-    """Stores one instance, from the checks to the answer."""
+class Receiving(Protocol):
+    """One instance on its way in. Ends with exactly one of `finish` and `abort`."""
 
-    def handle(self, accepted: Accepted, request: StoreRequest) -> StoreAnswer:
-        """Store `request` for `accepted`; called from many threads.
+    def write(self, chunk: memoryview) -> None:
+        """Take the next bytes of the data set, at least one; valid only during this call.
 
-        Whatever it raises is answered with `Failure.INTERNAL`.
+        What a lane can not store after all (disk full) it swallows, and says so in `finish`:
+        the data set comes to its end in any case.
         """
+
+    def finish(self) -> StoreAnswer:
+        """The data set is whole as the wire has it: check, store and answer.
+
+        0x0000 only if instance and charge are durable.
+        """
+
+    def abort(self) -> None:
+        """Forget it: the peer hung up or broke the protocol, or the data set is too large."""
+
+
+class StoreLane(Protocol):
+    """Stores instances as they arrive.
+
+    All calls for one association come from one thread, its own, and no other association's do. One
+    instance at a time. Whatever `begin`, `write` or `finish` raises is answered with
+    `Failure.INTERNAL`, and `abort` is called unless `finish` was.
+    """
+
+    def begin(self, accepted: Accepted, command: StoreCommand) -> Receiving:
+        """The first bytes of a data set are here; `command` has been checked (`check_command`)."""
+
+    def association_ended(self, accepted: Accepted) -> None:
+        """No more comes from this thread."""
 
 
 class ScpObserver(Protocol):
@@ -39,6 +64,9 @@ class ScpObserver(Protocol):
 
     def association_violated(self, accepted: Accepted | None, violation: Violation) -> None:
         """A requestor broke the protocol and is being aborted; its end is told as well."""
+
+    def store_rejected(self, accepted: Accepted, failure: Failure) -> None:
+        """A request was refused for what its command or size says; the lane never saw it."""
 
     def store_answered(
         self, accepted: Accepted, answer: StoreAnswer, *, size_bytes: int, seconds: float

@@ -19,12 +19,10 @@ _UID_WITH_LEADING_ZEROS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StoreRequest:
-    """A C-STORE-RQ (PS3.7 9.3.1.1) with its data set; nothing in it has been checked.
+class StoreCommand:
+    """The command set of a C-STORE-RQ (PS3.7 9.3.1.1) and its presentation context.
 
     UIDs are text without padding, "" where missing, backslashes included where multi-valued.
-    `data_set` is empty where there was none. It is valid only while the request is handled: copy
-    what is to outlive that. `too_large`: the data set exceeded the limit and was dropped.
     """
 
     message_id: int
@@ -32,8 +30,17 @@ class StoreRequest:
     affected_sop_instance_uid: str
     context_sop_class_uid: str
     transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreRequest(StoreCommand):
+    """A C-STORE-RQ with its data set; nothing in it has been checked.
+
+    `data_set` is empty where there was none. It is valid only while the request is handled: copy
+    what is to outlive that.
+    """
+
     data_set: memoryview
-    too_large: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,16 +55,15 @@ def check_request(request: StoreRequest, *, accepted: Accepted) -> Checked | Fai
 
     PS3.7 9.3.1.1, PS3.4 B.2.3, PS3.5 9.1. Never raises.
     """
-    failure = _check_command(request, accepted)
+    failure = check_command(request, accepted=accepted)
     if failure is not None:
         return failure
+    if not request.data_set:
+        return Failure.DATA_SET_MISSING
     identity = identify(request.data_set, request.transfer_syntax_uid)
     if isinstance(identity, Malformed):
         return Failure.MALFORMED
-    failure = _check_identity(request, identity, accepted)
-    if failure is not None:
-        return failure
-    return Checked(incoming=_incoming(request, identity, accepted))
+    return check_identity(request, identity, accepted=accepted)
 
 
 def is_uid(text: str, *, tolerates_leading_zeros: bool = False) -> bool:
@@ -66,28 +72,26 @@ def is_uid(text: str, *, tolerates_leading_zeros: bool = False) -> bool:
     return len(text) <= UID_CHARACTERS_MAX and pattern.fullmatch(text) is not None
 
 
-def _check_command(request: StoreRequest, accepted: Accepted) -> Failure | None:
+def check_command(command: StoreCommand, *, accepted: Accepted) -> Failure | None:
+    """Check a command set against its context, before anything of the data set is read."""
     tolerant = accepted.device.tolerates_leading_zeros
-    if not is_uid(request.affected_sop_instance_uid, tolerates_leading_zeros=tolerant):
+    if not is_uid(command.affected_sop_instance_uid, tolerates_leading_zeros=tolerant):
         return Failure.UID_INVALID
-    if not is_uid(request.affected_sop_class_uid, tolerates_leading_zeros=tolerant):
+    if not is_uid(command.affected_sop_class_uid, tolerates_leading_zeros=tolerant):
         return Failure.UID_INVALID
-    if request.context_sop_class_uid == VERIFICATION_UID or (
-        request.affected_sop_class_uid != request.context_sop_class_uid
+    if command.context_sop_class_uid == VERIFICATION_UID or (
+        command.affected_sop_class_uid != command.context_sop_class_uid
     ):
         return Failure.SOP_CLASS_MISMATCH
-    if request.too_large:
-        return Failure.INSTANCE_TOO_LARGE
-    if not request.data_set:
-        return Failure.DATA_SET_MISSING
     return None
 
 
-def _check_identity(
-    request: StoreRequest, identity: Identity, accepted: Accepted
-) -> Failure | None:
-    command = (request.affected_sop_class_uid, request.affected_sop_instance_uid)
-    if (identity.sop_class_uid, identity.sop_instance_uid) != command:
+def check_identity(
+    command: StoreCommand, identity: Identity, *, accepted: Accepted
+) -> Checked | Failure:
+    """Check what a data set says of itself against its command."""
+    named = (command.affected_sop_class_uid, command.affected_sop_instance_uid)
+    if (identity.sop_class_uid, identity.sop_instance_uid) != named:
         return Failure.UID_MISMATCH
     if not identity.study_instance_uid:
         return Failure.UID_MISMATCH
@@ -98,10 +102,10 @@ def _check_identity(
     series = identity.series_instance_uid
     if series and not is_uid(series, tolerates_leading_zeros=tolerant):
         return Failure.UID_INVALID
-    return None
+    return Checked(incoming=_incoming(command, identity, accepted))
 
 
-def _incoming(request: StoreRequest, identity: Identity, accepted: Accepted) -> Incoming:
+def _incoming(command: StoreCommand, identity: Identity, accepted: Accepted) -> Incoming:
     device = accepted.device
     return Incoming(
         institution_id=accepted.institution.id,
@@ -112,7 +116,7 @@ def _incoming(request: StoreRequest, identity: Identity, accepted: Accepted) -> 
         series_instance_uid=identity.series_instance_uid,
         sop_class_uid=identity.sop_class_uid,
         sop_instance_uid=identity.sop_instance_uid,
-        transfer_syntax_uid=request.transfer_syntax_uid,
+        transfer_syntax_uid=command.transfer_syntax_uid,
         patient_id_raw=identity.patient_id_raw,
         description=identity.description,
     )

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-import time
 from collections.abc import Callable
 
-from pynetdicom.ae import ApplicationEntity
-
 from config.settings import DicomSettings
-from gateway.dicom import message as dimse
+from gateway.dicom import listener
 from gateway.dicom.access import Accepted, Registry, Rejected, Rejection, check_access
+from gateway.dicom.associate import Request
+from gateway.dicom.association import Admission, Association, Limits
 from gateway.dicom.associations import Associations, DrainReport
-from gateway.dicom.listener import GatewayServer
-from gateway.dicom.message import Message, Violation
-from gateway.dicom.negotiation import APPLICATION_CONTEXT_UID, VERIFICATION_UID, accepted_contexts
-from gateway.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from gateway.dicom.ports import ScpObserver, StoreHandler
+from gateway.dicom.command import Command
+from gateway.dicom.listener import Listener
+from gateway.dicom.negotiation import APPLICATION_CONTEXT_UID, accepted_contexts
+from gateway.dicom.ports import ScpObserver, StoreLane
 from gateway.dicom.quiet import silence_libraries
-from gateway.dicom.request import StoreRequest, is_uid
-from gateway.dicom.status import (
-    SUCCESS,
-    TABLE,
-    UNRECOGNIZED_OPERATION,
-    Failure,
-    StoreAnswer,
-    answer_for,
-)
-from gateway.dicom.upper_layer import GatewayAssociation
+from gateway.dicom.serving import Serving
+from gateway.dicom.violation import Violation
+from gateway.dicom.watchdog import watch
 
-_POLL_S = 0.05
 __all__ = ["DrainReport", "StorageScp"]
-
-_CONNECTIONS_BEYOND_ASSOCIATIONS = 64
-"""Room for connections that are still asking, or silent."""
 
 
 def _admits_all() -> Rejection | None:
@@ -48,7 +36,7 @@ class StorageScp:
         *,
         settings: DicomSettings,
         registry: Callable[[], Registry],
-        store: StoreHandler,
+        lane: StoreLane,
         observer: ScpObserver,
         admits_associations: Callable[[], Rejection | None] = _admits_all,
     ) -> None:
@@ -58,20 +46,28 @@ class StorageScp:
         reject new associations for load, whoever asks (2/3/1).
         """
         silence_libraries()
-        self.pdu_length_max_bytes = settings.pdu_length_max_bytes
-        self.instance_size_max_bytes = settings.instance_size_max_bytes
-        self.associate_timeout_s = settings.associate_timeout_s
-        self.dimse_timeout_s = settings.dimse_timeout_s
-        self.connections_max = settings.associations_max + _CONNECTIONS_BEYOND_ASSOCIATIONS
         self._settings = settings
+        self._limits = Limits(
+            pdu_bytes_max=settings.pdu_length_max_bytes,
+            associate_timeout_s=settings.associate_timeout_s,
+            idle_timeout_s=settings.network_timeout_s,
+            message_timeout_s=settings.dimse_timeout_s,
+        )
         self._registry = registry
-        self._handler = store
+        self._lane = lane
         self._observer = observer
         self._admits_associations = admits_associations
-        self._ae = _application_entity(settings)
-        self._server: GatewayServer | None = None
+        self._serving = Serving(
+            lane=lane,
+            observer=observer,
+            instance_size_max_bytes=settings.instance_size_max_bytes,
+        )
+        self._listener: Listener | None = None
         self._stopping = threading.Lock()
-        self._associations = Associations(associations_max=settings.associations_max)
+        self._associations = Associations(
+            associations_max=settings.associations_max,
+            per_source_max=settings.associations_per_source_max,
+        )
 
     # -- operation ---------------------------------------------------------------------------------
 
@@ -80,21 +76,25 @@ class StorageScp:
 
         Raises OSError if that is not possible.
         """
-        self._server = GatewayServer(self._ae, (host, port), self)
-        self._ae._servers.append(self._server)  # noqa: SLF001 - its shutdown removes it from there
-        threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": _POLL_S},
-            name="dicom-listener",
-            daemon=True,
-        ).start()
+        self.start_on(listener.listen(host, port))
+
+    def start_on(self, listening: socket.socket) -> None:
+        """Accept from a socket that listens already, and may be shared with other processes."""
+        limits = self._limits
+        watch(
+            self._associations,
+            shortest_timeout_s=min(
+                limits.associate_timeout_s, limits.idle_timeout_s, limits.message_timeout_s
+            ),
+        )
+        self._listener = Listener(listening, connected=self._connected, failed=self.failed)
 
     @property
     def port(self) -> int:
         """The port that is listened on; raises RuntimeError unless listening."""
-        if self._server is None:
+        if self._listener is None:
             raise RuntimeError("not listening")
-        return int(self._server.server_address[1])
+        return self._listener.port
 
     @property
     def associations_open(self) -> int:
@@ -102,11 +102,11 @@ class StorageScp:
         return self._associations.open_count
 
     def stop_listening(self) -> None:
-        """Close the listening socket; associations go on."""
+        """Accept no more connections; associations go on."""
         with self._stopping:
-            if self._server is not None:
-                self._server.shutdown()
-                self._server = None
+            if self._listener is not None:
+                self._listener.stop()
+                self._listener = None
 
     def drain(self, timeout_s: float) -> DrainReport:
         """End all associations within about `timeout_s`; see `Associations.drain`.
@@ -115,27 +115,66 @@ class StorageScp:
         """
         return self._associations.drain(timeout_s)
 
+    def _connected(self, connection: socket.socket, source: str) -> None:
+        association = Association(connection, source, acceptor=self, limits=self._limits)
+        thread = threading.Thread(target=association.run, name="dicom-association", daemon=True)
+        self._associations.connected(association)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._associations.ended(association)
+            self._associations.closed(association)
+            raise
+
     # -- what associations ask and tell ------------------------------------------------------------
 
-    def connections(self) -> int:
-        """How many connections are open, associated or not."""
-        return self._associations.connected_count
+    def judge(self, association: Association, request: Request) -> Admission | Rejection:
+        """Judge an A-ASSOCIATE-RQ, before anything of it is negotiated."""
+        try:
+            verdict = self._judge(association, request)
+        except Exception as error:  # noqa: BLE001 - a registry that fails lets nobody in
+            self.failed(error)
+            verdict = Rejection.CONGESTION
+        if isinstance(verdict, Rejection):
+            self._observer.association_rejected(
+                verdict,
+                called_ae_title=request.called_ae_title.strip(),
+                calling_ae_title=request.calling_ae_title.strip(),
+                source=association.source,
+            )
+            return verdict
+        self._observer.association_accepted(verdict)
+        supported = accepted_contexts(
+            verdict.device.private_sop_classes, offer_deflated=self._settings.offer_deflated
+        )
+        return Admission(accepted=verdict, supported=supported)
+
+    def _judge(self, association: Association, request: Request) -> Accepted | Rejection:
+        if not request.version_is_known:
+            return Rejection.PROTOCOL_VERSION_UNKNOWN
+        if request.application_context_name != APPLICATION_CONTEXT_UID:
+            return Rejection.APPLICATION_CONTEXT_UNKNOWN
+        verdict = check_access(
+            called_ae_title=request.called_ae_title,
+            calling_ae_title=request.calling_ae_title,
+            source=association.source,
+            common_ae_title=self._settings.ae_title,
+            registry=self._registry(),
+        )
+        if isinstance(verdict, Rejected):
+            return verdict.rejection
+        rejection = self._admits_associations() or self._associations.take_place(association)
+        return rejection or verdict
 
     def may_begin(self) -> bool:
         """Whether another message may begin."""
         return not self._associations.is_draining
 
-    def began(self, association: GatewayAssociation) -> None:
-        """A connection's thread begins."""
-        self._associations.began(association)
+    def serve(self, association: Association, command: Command) -> None:
+        """Answer one request."""
+        self._serving.serve(association, command)
 
-    def ended(self, association: GatewayAssociation) -> None:
-        """A connection's thread ends, whether an association ever came of it or not."""
-        self._associations.ended(association)
-        if association.accepted is not None:
-            self._observer.association_ended(association.accepted, released=association.is_released)
-
-    def violated(self, association: GatewayAssociation, violation: Violation) -> None:
+    def violated(self, association: Association, violation: Violation) -> None:
         """The peer broke the protocol, and is being aborted."""
         self._observer.association_violated(association.accepted, violation)
 
@@ -143,139 +182,17 @@ class StorageScp:
         """Something of ours raised."""
         self._observer.acceptor_failed(error)
 
-    def requested(self, association: GatewayAssociation) -> None:
-        """Judge an A-ASSOCIATE-RQ, before anything of it is negotiated."""
-        try:
-            verdict = self._judge(association)
-        except Exception as error:  # noqa: BLE001 - pynetdicom would go on and accept
-            self.failed(error)
-            verdict = Rejected(rejection=Rejection.CONGESTION)
-        if isinstance(verdict, Accepted):
-            association.accepted = verdict
-            association.set_receive_timeout(self.dimse_timeout_s)
-            self._observer.association_accepted(verdict)
+    def ended(self, association: Association) -> None:
+        """No more is read of a connection, whether an association ever came of it or not."""
+        self._associations.ended(association)
+        if association.accepted is None:
             return
-        self._reject(association, verdict.rejection)
-
-    def _judge(self, association: GatewayAssociation) -> Accepted | Rejected:
-        called, calling = association.titles
-        if association.application_context_name != APPLICATION_CONTEXT_UID:
-            return Rejected(rejection=Rejection.APPLICATION_CONTEXT_UNKNOWN)
-        verdict = check_access(
-            called_ae_title=called,
-            calling_ae_title=calling,
-            source=association.requestor.address,
-            common_ae_title=self._settings.ae_title,
-            registry=self._registry(),
-        )
-        if isinstance(verdict, Rejected):
-            return verdict
-        association.acceptor.supported_contexts = list(
-            accepted_contexts(
-                verdict.device.private_sop_classes, offer_deflated=self._settings.offer_deflated
-            )
-        )
-        rejection = self._admits_associations() or self._associations.take_place(association)
-        return verdict if rejection is None else Rejected(rejection=rejection)
-
-    def _reject(self, association: GatewayAssociation, rejection: Rejection) -> None:
-        called, calling = association.titles
-        self._observer.association_rejected(
-            rejection,
-            called_ae_title=called.strip(),
-            calling_ae_title=calling.strip(),
-            source=association.requestor.address,
-        )
-        association.acse.send_reject(*rejection.value)
-        association.is_rejected = True
-        association.kill()
-
-    def serve(self, association: GatewayAssociation, message: Message) -> None:
-        """Answer one request, or abort where no answer is possible (PS3.7 9.3)."""
-        context = association.sop_class_and_syntax(message.context_id)
-        if context is None or association.accepted is None:
-            association.abort_for(Violation.CONTEXT_NOT_ACCEPTED)
-        elif message.command_field & dimse.RESPONSE_BIT:
-            association.abort_for(Violation.RESPONSE_UNEXPECTED)
-        elif message.command_field == dimse.C_CANCEL_RQ:
-            # It has no response; what it would cancel is never under way here (PS3.7 9.3.2.3).
-            return
-        elif message.message_id is None:
-            association.abort_for(Violation.MESSAGE_ID_MISSING)
-        elif message.command_field == dimse.C_STORE_RQ:
-            self._store(association, association.accepted, message, context)
-        elif message.command_field == dimse.C_ECHO_RQ:
-            self._echo(association, message, context)
-        else:
-            association.respond(message, status=UNRECOGNIZED_OPERATION)
-
-    def _echo(
-        self, association: GatewayAssociation, message: Message, context: tuple[str, str]
-    ) -> None:
-        right = message.affected_sop_class_uid == context[0] == VERIFICATION_UID
-        association.respond(
-            message,
-            status=SUCCESS if right else TABLE[Failure.SOP_CLASS_MISMATCH].status,
-            sop_class_uid=VERIFICATION_UID,
-        )
-
-    def _store(
-        self,
-        association: GatewayAssociation,
-        accepted: Accepted,
-        message: Message,
-        context: tuple[str, str],
-    ) -> None:
-        began_s = time.monotonic()
-        answer = self._answer(accepted, message, context)
-        association.respond(
-            message,
-            status=answer.status,
-            comment=answer.comment,
-            sop_class_uid=_echoed(message.affected_sop_class_uid),
-            sop_instance_uid=_echoed(message.affected_sop_instance_uid),
-        )
-        self._observer.store_answered(
-            accepted,
-            answer,
-            size_bytes=len(message.data_set),
-            seconds=time.monotonic() - began_s,
-        )
-
-    def _answer(
-        self, accepted: Accepted, message: Message, context: tuple[str, str]
-    ) -> StoreAnswer:
-        sop_class_uid, transfer_syntax_uid = context
-        assert message.message_id is not None
-        request = StoreRequest(
-            message_id=message.message_id,
-            affected_sop_class_uid=message.affected_sop_class_uid,
-            affected_sop_instance_uid=message.affected_sop_instance_uid,
-            context_sop_class_uid=sop_class_uid,
-            transfer_syntax_uid=transfer_syntax_uid,
-            data_set=memoryview(message.data_set).toreadonly(),
-            too_large=message.too_large,
-        )
         try:
-            return self._handler.handle(accepted, request)
-        except Exception as error:  # noqa: BLE001 - the device is waiting, and gets an answer
+            self._lane.association_ended(association.accepted)
+        except Exception as error:  # noqa: BLE001 - told as an event, without its message
             self.failed(error)
-            return answer_for(Failure.INTERNAL)
+        self._observer.association_ended(association.accepted, released=association.is_released)
 
-
-def _echoed(uid: str) -> str:
-    """A UID of the request as it goes into the response: left out if it is none."""
-    return uid if is_uid(uid, tolerates_leading_zeros=True) else ""
-
-
-def _application_entity(settings: DicomSettings) -> ApplicationEntity:
-    entity = ApplicationEntity(settings.ae_title)
-    entity.maximum_pdu_size = settings.pdu_length_max_bytes
-    entity.acse_timeout = settings.associate_timeout_s
-    entity.network_timeout = settings.network_timeout_s
-    entity.dimse_timeout = settings.dimse_timeout_s
-    # Counted by ourselves: pynetdicom counts connections that never asked for anything as well.
-    entity.maximum_associations = 1_000_000
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    return entity
+    def closed(self, association: Association) -> None:
+        """A connection is closed."""
+        self._associations.closed(association)

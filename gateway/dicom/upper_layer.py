@@ -1,248 +1,200 @@
-"""Associations on pynetdicom's upper layer, with the faults mended that a handler can't mend.
+"""The upper layer of an acceptor (PS3.8 9): PDUs in and out, and the states between them.
 
-Uses internals of pynetdicom 3.0: of `Association` `run_reactor`, `_serve_request`, `_accepted_cx`
-and `_sent_abort`; of `DULServiceProvider` `run_reactor`, `_send`, `_decode_pdu` and `_idle_timer`;
-`DIMSEServiceProvider.receive_primitive`. What each override is for stands beside it.
+What PS3.8 Table 9-10 has for an acceptor that asks for no release itself, as a program: Sta2 is
+`request`, Sta3 is between it and `accept` or `reject`, Sta6 is `next_pdv`, Sta13 is `part`. Nothing
+is read while something is answered, so that what a peer sends ahead stays in the kernel's buffers,
+bounded by TCP, and is served in order.
 """
 
 from __future__ import annotations
 
-import socket
-import struct
-import time
-from contextlib import suppress
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
+from struct import Struct
 
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ, A_RELEASE_RP, _PDUType
-from pynetdicom.pdu_primitives import P_DATA
+from gateway.dicom.command import COMMAND_SET_BYTES_MAX, fragments
+from gateway.dicom.connection import Connection, ConnectionEnded
+from gateway.dicom.violation import Violation
 
-from gateway.dicom.access import Accepted, is_ae_title
-from gateway.dicom.message import Assembler, Message, Violation, command_fragments, response
+ASSOCIATE_PDU_BYTES_MAX = 1_048_576
+"""128 contexts with every transfer syntax there is take a quarter of it."""
+_RATE_BYTES_PER_S_MIN = 1_024
+"""A message may take as long as it likes as long as it comes faster than this."""
 
-_A_ASSOCIATE_RQ = 0x01
-_CALLED, _CALLING = slice(10, 26), slice(26, 42)
-_STAND_IN_TITLE = b"INVALID".ljust(16)
-_INVALID_PDU_PARAMETER_VALUE = 0x06
-_PARTING_S = 0.5
-_TIMEVAL = struct.Struct("ll")
-
-
-class Service(Protocol):
-    """What associations tell and ask. Called from their own threads."""
-
-    pdu_length_max_bytes: int
-    instance_size_max_bytes: int
-    connections_max: int
-    associate_timeout_s: float
-    dimse_timeout_s: float
-
-    def began(self, association: GatewayAssociation) -> None:
-        """The connection's thread begins."""
-
-    def requested(self, association: GatewayAssociation) -> None:
-        """An A-ASSOCIATE-RQ has come: accept it by doing nothing, or reject it."""
-
-    def serve(self, association: GatewayAssociation, message: Message) -> None:
-        """A request is complete: answer it, or abort."""
-
-    def ended(self, association: GatewayAssociation) -> None:
-        """The association's thread ends, whether it was ever accepted or not."""
-
-    def violated(self, association: GatewayAssociation, violation: Violation) -> None:
-        """The peer broke the protocol, and is being aborted."""
-
-    def failed(self, error: Exception) -> None:
-        """Something of ours failed."""
-
-    def may_begin(self) -> bool:
-        """Whether another message may begin."""
-
-    def connections(self) -> int:
-        """How many connections are open, associated or not."""
+_ASSOCIATE_RQ, _ASSOCIATE_AC, _ASSOCIATE_RJ, _P_DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = range(1, 8)
+_FIXED_LENGTH = 4
+"""Of A-ASSOCIATE-RJ, A-RELEASE-RQ and -RP, and A-ABORT."""
+_REQUEST_BYTES_MIN = 68
+_HEADER = Struct(">BxL")
+_PDV = Struct(">LBB")
+_P_DATA_HEADER = Struct(">BxLLB")
+_RELEASE_ANSWER = _HEADER.pack(_RELEASE_RP, _FIXED_LENGTH) + bytes(4)
+IS_COMMAND, IS_LAST = 0x01, 0x02
+"""Bits of a PDV's message control header (PS3.8 E.2)."""
 
 
-class GatewayAssociation(Association):
-    """One connection and what is known of it. `accepted` is None until access was granted."""
+def abort_pdu(*, source: int = 0, reason: int = 0) -> bytes:
+    """An A-ABORT: source 0 is the service user, 2 the provider (PS3.8 9.3.8)."""
+    return _HEADER.pack(_ABORT, _FIXED_LENGTH) + bytes((0, 0, source, reason))
 
-    def __init__(self, ae: ApplicationEntity, service: Service) -> None:
-        super().__init__(ae, "acceptor")
-        self.service = service
-        self.accepted: Accepted | None = None
-        self.titles: tuple[str, str] = ("", "")
-        self.begun = 0
-        """Messages begun; written by the thread that receives only."""
-        self.answered = 0
-        """Messages dealt with; written by this thread only."""
-        self.idle_since_s = time.monotonic()
-        """When the last message was dealt with, on the monotonic clock."""
-        # Made again, as the base class makes its own kind; their threads have not begun.
-        self.dul = _Dul(self)
-        self.dimse = _Dimse(self)
-        self.acse_timeout = ae.acse_timeout
-        self.network_timeout = ae.network_timeout
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a message has begun and is not answered."""
-        return self.begun != self.answered
+class ProtocolViolated(Exception):
+    """The peer broke the protocol, and is to be aborted."""
 
-    @property
-    def application_context_name(self) -> str:
-        """As requested; "" where there was none."""
-        return str(getattr(self.requestor.primitive, "application_context_name", None) or "")
+    def __init__(self, violation: Violation) -> None:
+        super().__init__()
+        self.violation = violation
 
-    def run_reactor(self) -> None:
-        """Run to the end. The base class leaves an exception to `threading`, with its values."""
-        self.service.began(self)
-        try:
-            super().run_reactor()
-        except Exception as error:  # noqa: BLE001 - told as an event, without its message
-            self.service.failed(error)
-            self.abort_now()
-            self.kill()
-        finally:
-            self.service.ended(self)
 
-    def _serve_request(self, msg: Any, context_id: int) -> None:  # noqa: ARG002 - in the message
-        """Serve every request by ourselves.
+class Released(Exception):
+    """The peer has asked for release, and got it."""
 
-        The base class chooses the service by the SOP class that the *message* names, answers
-        nothing to an incomplete request, and knows no private SOP class unless it is registered
-        for the whole process.
-        """
-        try:
-            self.service.serve(self, cast(Message, msg))
-        finally:
-            self.idle_since_s = time.monotonic()
-            self.answered += 1
-            # A slow store is our silence, not the peer's.
-            self.dul._idle_timer.restart()  # noqa: SLF001 - no public way to restart it
 
-    def sop_class_and_syntax(self, context_id: int) -> tuple[str, str] | None:
-        """SOP class and transfer syntax of an accepted presentation context; None for others."""
-        context = self._accepted_cx.get(context_id)
-        if context is None:
-            return None
-        return str(context.abstract_syntax), str(context.transfer_syntax[0])
+class Aborted(Exception):
+    """The peer has aborted."""
 
-    def respond(
-        self,
-        message: Message,
-        *,
-        status: int,
-        comment: str = "",
-        sop_class_uid: str = "",
-        sop_instance_uid: str = "",
+
+class UpperLayer:
+    """The PDUs of one connection. One thread; raises ConnectionEnded wherever it reads or sends.
+
+    Reading also raises `ProtocolViolated`, `Released` and `Aborted`: each ends the association.
+    """
+
+    def __init__(
+        self, connection: Connection, *, pdu_bytes_max: int, message_timeout_s: float
     ) -> None:
-        """Hand the response to `message` over to the thread that sends."""
-        command_set = response(
-            message,
-            status=status,
-            comment=comment,
-            sop_class_uid=sop_class_uid,
-            sop_instance_uid=sop_instance_uid,
-        )
-        pdu_bytes_max = self.requestor.maximum_length or 0
-        for fragment in command_fragments(command_set, pdu_bytes_max=pdu_bytes_max):
-            primitive = P_DATA()
-            primitive.presentation_data_value_list.append((message.context_id, fragment))
-            self.dul.send_pdu(primitive)
+        self._connection = connection
+        self._pdu_bytes_max = pdu_bytes_max
+        self._message_timeout_s = message_timeout_s
+        self._peer_pdu_bytes_max = 0
+        self._pdu_left = 0
+        self._pdv_left = 0
+        self._idle = False
 
-    def abort_for(self, violation: Violation) -> None:
-        """Abort as provider for an invalid parameter: A-ABORT 2/6 (PS3.8 Table 9-26)."""
-        if not self._sent_abort:
-            self._sent_abort = True
-            self.service.violated(self, violation)
-            self.acse.send_ap_abort(_INVALID_PDU_PARAMETER_VALUE)
+    # -- before and at the association -------------------------------------------------------------
 
-    def abort_now(self) -> None:
-        """Abort as user, after what is already on its way out; returns at once."""
-        if not self._sent_abort:
-            self._sent_abort = True
-            self.acse.send_abort(0x00)
+    def request(self, timeout_s: float) -> bytes:
+        """The A-ASSOCIATE-RQ, header included, within `timeout_s` after the connection."""
+        self._connection.patience_s = timeout_s
+        kind, length = _HEADER.unpack(self._connection.take(_HEADER.size))
+        if kind == _ABORT:
+            raise Aborted
+        if kind != _ASSOCIATE_RQ:
+            known = kind in range(_ASSOCIATE_RQ, _ABORT + 1)
+            raise ProtocolViolated(
+                Violation.PDU_UNEXPECTED if known else Violation.PDU_UNRECOGNIZED
+            )
+        if not _REQUEST_BYTES_MIN <= length <= ASSOCIATE_PDU_BYTES_MAX:
+            raise ProtocolViolated(Violation.PDU_TOO_LONG)
+        return _HEADER.pack(kind, length) + self._connection.take(length)
 
-    @property
-    def was_aborted_here(self) -> bool:
-        """Whether an A-ABORT of ours was sent or is about to be."""
-        return self._sent_abort
+    def accept(self, answer: bytes, *, peer_pdu_bytes_max: int) -> None:
+        """Send the A-ASSOCIATE-AC. `peer_pdu_bytes_max` is what we may send; 0 is no limit."""
+        self._peer_pdu_bytes_max = peer_pdu_bytes_max
+        self._connection.send(answer)
 
-    def set_receive_timeout(self, seconds: float) -> None:
-        """Bound each wait for bytes within a PDU, and for room to send."""
-        connection = self.dul.socket.socket if self.dul.socket else None
-        if connection is not None:
-            set_timeouts(connection, seconds)
+    def reject(self, result: int, source: int, reason: int) -> None:
+        """Send an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+        header = _HEADER.pack(_ASSOCIATE_RJ, _FIXED_LENGTH)
+        self._connection.send(header + bytes((0, result, source, reason)))
 
+    # -- messages in -------------------------------------------------------------------------------
 
-class _Dimse(DIMSEServiceProvider):
-    """Assembles messages by our own rules; see `gateway.dicom.message`."""
+    def rest(self, idle_timeout_s: float) -> None:
+        """Let the peer be silent for so long before its next message begins."""
+        self._connection.patience_s = idle_timeout_s
+        self._idle = True
 
-    def __init__(self, association: GatewayAssociation) -> None:
-        super().__init__(association)
-        self._association = association
-        self._assembler = Assembler(data_set_bytes_max=association.service.instance_size_max_bytes)
+    def next_pdv(self) -> tuple[int, int]:
+        """Begin the next PDV, of this PDU or the next: its context id and control header."""
+        while not self._pdu_left:
+            self._next_pdu()
+        if self._pdu_left < _PDV.size:
+            raise ProtocolViolated(Violation.PDV_BEYOND_PDU)
+        length, context_id, control = _PDV.unpack(self._connection.take(_PDV.size))
+        self._pdu_left -= length + 4
+        self._pdv_left = length - 2
+        if self._pdv_left < 0:
+            raise ProtocolViolated(Violation.PDV_EMPTY)
+        if self._pdu_left < 0:
+            raise ProtocolViolated(Violation.PDV_BEYOND_PDU)
+        return context_id, control
 
-    def receive_primitive(self, primitive: P_DATA) -> None:
-        association = self._association
-        for context_id, data in primitive.presentation_data_value_list:
-            if association.was_aborted_here:
+    def fragment(self) -> bytes:
+        """The whole of a command's PDV; raises ProtocolViolated if it is too long for one."""
+        if self._pdv_left > COMMAND_SET_BYTES_MAX:
+            raise ProtocolViolated(Violation.COMMAND_SET_TOO_LONG)
+        count, self._pdv_left = self._pdv_left, 0
+        return bytes(self._connection.take(count))
+
+    def data_set(self, context_id: int) -> Iterator[memoryview]:
+        """The data set that follows a command, as it arrives; each piece valid until the next."""
+        connection = self._connection
+        while True:
+            found_id, control = self.next_pdv()
+            if found_id != context_id:
+                raise ProtocolViolated(Violation.CONTEXT_CHANGED)
+            if control & IS_COMMAND:
+                raise ProtocolViolated(Violation.COMMAND_WITHIN_DATA_SET)
+            left = self._pdv_left
+            while left:
+                piece = connection.some(left)
+                left -= len(piece)
+                yield piece
+            if control & IS_LAST:
                 return
-            if not self._assembler.in_progress:
-                if not association.service.may_begin():
-                    association.abort_now()
-                    return
-                association.begun += 1
-            result = self._assembler.feed(context_id, memoryview(data))
-            if isinstance(result, Violation):
-                association.abort_for(result)
-            elif result is not None:
-                self.msg_queue.put((context_id, cast(Any, result)))
 
+    def has_arrived(self) -> bool:
+        """Whether something of the peer is there to be read, or its end."""
+        return bool(self._pdu_left) or self._connection.has_arrived()
 
-class _Dul(DULServiceProvider):
-    """Reads PDUs; keeps AE titles that pynetdicom would refuse to decode."""
+    def _next_pdu(self) -> None:
+        """Read PDUs up to the header of a P-DATA-TF (PS3.8 Table 9-10, Sta6)."""
+        kind, length = _HEADER.unpack(self._connection.take(_HEADER.size))
+        if kind == _P_DATA:
+            if length > self._pdu_bytes_max:
+                raise ProtocolViolated(Violation.PDU_TOO_LONG)
+            if not length:
+                raise ProtocolViolated(Violation.PDU_INVALID)
+            self._pdu_left = length
+            self._grant(length)
+            return
+        if kind == _RELEASE_RQ and length == _FIXED_LENGTH:
+            self._connection.take(length)
+            self._connection.send(_RELEASE_ANSWER)
+            raise Released
+        if kind == _ABORT:
+            raise Aborted
+        if kind == _RELEASE_RQ:
+            raise ProtocolViolated(Violation.PDU_INVALID)
+        known = kind in (_ASSOCIATE_RQ, _ASSOCIATE_AC, _ASSOCIATE_RJ, _RELEASE_RP)
+        raise ProtocolViolated(Violation.PDU_UNEXPECTED if known else Violation.PDU_UNRECOGNIZED)
 
-    def __init__(self, association: GatewayAssociation) -> None:
-        super().__init__(association)
-        self._association = association
+    def _grant(self, length: int) -> None:
+        """Wait for the rest of a message as long as it makes progress, byte by byte it does not."""
+        connection = self._connection
+        if self._idle:
+            self._idle = False
+            connection.patience_s = self._message_timeout_s
+        else:
+            patience_s = connection.patience_s + length / _RATE_BYTES_PER_S_MIN
+            connection.patience_s = min(patience_s, self._message_timeout_s)
 
-    def run_reactor(self) -> None:
-        """Run to the end. The base class leaves an exception to `threading`, with its values."""
+    # -- messages out ------------------------------------------------------------------------------
+
+    def send_message(self, context_id: int, command_set: bytes, data_set: bytes = b"") -> None:
+        """Send a message in PDUs that the peer can take (PS3.8 D.1), in one write if it is one."""
+        out = []
+        for control, whole in ((IS_COMMAND, command_set), (0, data_set)):
+            for is_last, piece in fragments(whole, pdu_bytes_max=self._peer_pdu_bytes_max):
+                length = len(piece) + 2
+                out.append(_P_DATA_HEADER.pack(_P_DATA, length + 4, length, context_id))
+                out.append(bytes((control | (IS_LAST if is_last else 0),)))
+                out.append(piece)
+        self._connection.send(b"".join(out))
+
+    def abort(self, *, source: int, reason: int) -> None:
+        """Send an A-ABORT, whether or not anybody takes it."""
         try:
-            super().run_reactor()
-        except Exception as error:  # noqa: BLE001 - told as an event, without its message
-            self._association.service.failed(error)
-        finally:
-            if self.socket is not None:
-                self.socket.close()
-
-    def _send(self, pdu: _PDUType) -> None:
-        super()._send(pdu)
-        if isinstance(pdu, A_ABORT_RQ | A_ASSOCIATE_RJ | A_RELEASE_RP):
-            # What still comes is only read to be thrown away, and not waited for.
-            self._association.set_receive_timeout(_PARTING_S)
-
-    def _decode_pdu(self, bytestream: bytearray) -> tuple[_PDUType, str]:
-        # Blank titles, control bytes and non-ASCII make the base class abort; PS3.8 9.3.4 has
-        # 1/1/7 and 1/1/3 for them, which our access check gives.
-        if bytestream[0] == _A_ASSOCIATE_RQ and len(bytestream) >= _CALLING.stop:
-            called = bytestream[_CALLED].decode("latin_1")
-            calling = bytestream[_CALLING].decode("latin_1")
-            self._association.titles = (called, calling)
-            for title, field in ((called, _CALLED), (calling, _CALLING)):
-                if not is_ae_title(title.strip(" ")):
-                    bytestream[field] = _STAND_IN_TITLE
-        return super()._decode_pdu(bytestream)
-
-
-def set_timeouts(connection: socket.socket, seconds: float) -> None:
-    """Bound, in seconds, how long a read or a write may wait in the kernel."""
-    # Not settimeout: Python would then poll before each read and write.
-    whole = int(seconds)
-    value = _TIMEVAL.pack(whole, int((seconds - whole) * 1_000_000))
-    with suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+            self._connection.send(abort_pdu(source=source, reason=reason))
+        except ConnectionEnded:
+            return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from gateway.dicom.access import Accepted, Rejection
-from gateway.dicom.message import Violation
 from gateway.dicom.status import Failure, StoreAnswer
+from gateway.dicom.violation import Violation
 from gateway.telemetry.log import get_logger, where
 from gateway.telemetry.metrics import Metrics
 from quota.admission import Refused

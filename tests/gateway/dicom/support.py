@@ -18,6 +18,7 @@ from pynetdicom.association import Association
 
 from config.settings import DicomSettings
 from gateway.dicom.access import Accepted, Registry, Rejection
+from gateway.dicom.collecting import CollectingLane
 from gateway.dicom.request import Checked, StoreRequest, check_request
 from gateway.dicom.scp import StorageScp
 from gateway.dicom.status import STORED, Failure, StoreAnswer, answer_for
@@ -142,6 +143,10 @@ class Observations:
         """Keep it."""
         self.told.put(("released" if released else "aborted", accepted))
 
+    def store_rejected(self, accepted: Accepted, failure: Failure) -> None:
+        """Keep it."""
+        self.told.put(("refused", failure))
+
     def association_violated(self, accepted: Accepted | None, violation: Any) -> None:
         """Keep it."""
         self.told.put(("violated", violation))
@@ -225,7 +230,7 @@ def open_gate(
     scp = StorageScp(
         settings=DicomSettings(**settings),
         registry=registry,
-        store=handler,
+        lane=CollectingLane(handler),
         observer=observed,
         admits_associations=admits_associations,
     )

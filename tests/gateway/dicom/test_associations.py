@@ -8,9 +8,9 @@ import pytest
 from pynetdicom.association import Association
 
 from gateway.dicom.access import Registry, Rejection
-from gateway.dicom.message import Violation
 from gateway.dicom.negotiation import VERIFICATION_UID
 from gateway.dicom.status import STORED
+from gateway.dicom.violation import Violation
 from tests.gateway.dicom.raw import (
     ABORT,
     ASSOCIATE_AC,
@@ -204,7 +204,8 @@ def test_half_a_message_is_not_waited_for_without_end() -> None:
     with open_gate(dimse_timeout_s=0.3) as gate, RawRequestor(gate.port) as requestor:
         requestor.associate()
         requestor.send(pdv(3, store_command())[:40])
-        assert requestor.receive() is None
+        assert requestor.receive() == (ABORT, bytes((0, 0, 2, 0)))
+        assert gate.observed.wait_for("violated") is Violation.TOO_SLOW
         gate.observed.wait_for("aborted")
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from gateway.dicom.associations import DrainReport
-from tests.gateway.dicom.raw import ABORT, COMMAND_LAST, RawRequestor, pdv, store_command
+from tests.gateway.dicom.raw import ABORT, COMMAND_LAST, DATA_LAST, RawRequestor, pdv, store_command
 from tests.gateway.dicom.support import ACCEPTED, WAIT_S, Held, open_gate, sendable
 
 
@@ -44,7 +44,7 @@ def test_a_drain_does_not_wait_for_a_store_that_hangs() -> None:
     store = Held()
     with open_gate(store=store) as gate, RawRequestor(gate.port) as requestor:
         requestor.associate()
-        requestor.send(pdv(COMMAND_LAST, store_command(data_set_type=0x0101)))
+        requestor.send(pdv(COMMAND_LAST, store_command()), pdv(DATA_LAST, b"x"))
         assert store.entered.wait(WAIT_S)
         gate.scp.stop_listening()
         report = gate.scp.drain(0.1)

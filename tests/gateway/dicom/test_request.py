@@ -73,7 +73,6 @@ def test_a_device_that_groups_by_accession_gets_such_a_key() -> None:
         ({"affected_sop_class_uid": MR_IMAGE_STORAGE}, Failure.SOP_CLASS_MISMATCH),
         ({"context_sop_class_uid": MR_IMAGE_STORAGE}, Failure.SOP_CLASS_MISMATCH),
         ({"data_set": memoryview(b"")}, Failure.DATA_SET_MISSING),
-        ({"data_set": memoryview(b""), "too_large": True}, Failure.INSTANCE_TOO_LARGE),
         ({"affected_sop_instance_uid": "1.2.3.5"}, Failure.UID_MISMATCH),
         ({"transfer_syntax_uid": EXPLICIT_BIG}, Failure.MALFORMED),
     ],

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pynetdicom.association import Association
 
 from gateway.dicom.access import Accepted, Registry
-from gateway.dicom.message import Violation
 from gateway.dicom.request import StoreRequest
 from gateway.dicom.status import TABLE, Failure, StoreAnswer, answer_for
+from gateway.dicom.violation import Violation
 from quota.admission import RefusalReason
 from tests.gateway.dicom.raw import (
     ABORT,
