@@ -14,10 +14,11 @@ from typing import Protocol
 
 from quota import reminder, service
 from quota.notice import Notice
+from quota.opening import close_month
 from quota.order import Order
 from storage.anchors import anchor_journal
 from storage.archive import Archive
-from storage.bookkeeping import due_meters, meters_to_remind
+from storage.bookkeeping import due_meters, meters_to_close, meters_to_remind
 from storage.deletion import delete_objects, objects_to_delete
 from storage.engine import system_clock
 from storage.examinations import complete_quiet
@@ -104,11 +105,15 @@ class Keeper:
 
     def _book_boundaries(self) -> None:
         with self._ledger.read() as view:
-            due = due_meters(view)
+            due, quiet = due_meters(view), meters_to_close(view)
         for account_id, meter in due:
             with self._ledger.begin() as work:
                 if service.materialise(work, work.account(account_id), meter):
                     work.commit()
+        for account_id, meter in quiet:
+            with self._ledger.begin() as work:
+                close_month(work, work.account(account_id), meter)
+                work.commit()
 
     def _remind(self) -> None:
         with self._ledger.read() as view:

@@ -22,6 +22,15 @@ def materialise(work: Work, account: Account, name: str) -> bool:
     return True
 
 
+def close_month(work: Work, account: Account, name: str) -> None:
+    """Bring a meter on which nothing happens past the end of a month: the month is final (TIME-1).
+
+    What is due is booked; where nothing is, T alone moves on, and no answer changes.
+    """
+    book = open_book(work, account, name)
+    record(work, book)
+
+
 def open_book(work: Work, account: Account, name: str) -> Book:
     """Lock a meter and bring it up to its instant T (TIME-1, TIME-3); nothing is recorded yet.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, String, cast, exists, literal, or_, select
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, String, cast, exists, false, literal, or_, select
 
 from quota.hold import HoldState
 from quota.notice import NEAR, NoticeKind
 from quota.reminder import REMINDED_AHEAD
+from quota.statement import Month
 from quota.time import MICROSECONDS_PER_SECOND
 from storage import tables as t
 from storage.view import SqlView
@@ -28,6 +31,21 @@ def due_meters(view: SqlView) -> list[tuple[int, str]]:
     pending = literal(str(HoldState.PENDING), literal_execute=True)
     hold = exists().where(h.meter_id == m.id, h.state == pending, h.expires_at <= now)
     statement = select(m.account_id, m.name).where(or_(package, hold))
+    return [(row.account_id, row.name) for row in view.connection.execute(statement)]
+
+
+def meters_to_close(view: SqlView) -> list[tuple[int, str]]:
+    """(account id, meter name) of every meter on which nothing was booked since the account's own
+    month began: the month before it could still change (`quota.statement.finality`)."""
+    now = view.clock()
+    a, m = t.accounts.c, t.meters.c
+    zones = view.connection.execute(select(a.timezone).distinct()).scalars().all()
+    behind = []
+    for zone in map(ZoneInfo, zones):
+        began, _ = Month.of(now, zone).span(zone)
+        behind.append((a.timezone == zone.key) & (m.last_at + 1 < began))
+    statement = select(m.account_id, m.name).join(t.accounts, a.id == m.account_id)
+    statement = statement.where(or_(false(), *behind)).order_by(m.id)
     return [(row.account_id, row.name) for row in view.connection.execute(statement)]
 
 

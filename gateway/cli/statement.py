@@ -24,7 +24,7 @@ _STYLES = {Finality.FINAL: "green", Finality.PROVISIONAL: "yellow", Finality.OPE
 _MEANINGS = {
     Finality.FINAL: "nothing can be booked into this month any more",
     Finality.PROVISIONAL: "the month is over and everything due is counted; "
-    "it is final once something is booked after it",
+    "the running gateway makes it final",
     Finality.OPEN: "the month goes on; this is how it stands now",
 }
 _WORDS = {"reversed_owed": "reversed (owed)", "written_off": "written off", "held": "set aside"}

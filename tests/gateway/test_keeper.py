@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,18 @@ import pytest
 from gateway.keeper import Keeper
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
+from quota import service
+from quota.account import EXAM, Account
 from quota.hold import Hold
+from quota.statement import Finality, MeterStatement, Month, Moves
+from storage import statements
 from storage.archive import LocalArchive
-from storage.bookkeeping import due_meters
+from storage.bookkeeping import due_meters, meters_to_close
 from storage.ledger import SqlLedger
 from tests.quota.makers import SECOND
+from tests.storage import kit
 from tests.storage.calls import METER, buy_calls, hold
-from tests.storage.kit import HandClock, add_account, open_sqlite
+from tests.storage.kit import HandClock, add_account, open_sqlite, top_up
 from tests.storage.server import Server
 
 
@@ -67,6 +73,38 @@ def test_a_hold_whose_time_is_over_is_booked_in_the_next_round(
     assert (meter.held, meter.available) == (0, 1000)
     assert settled is not None
     assert (settled.state, settled.settled_at) == ("expired", placed.expires_at)
+
+
+def test_a_month_in_which_nothing_happened_becomes_final(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """The keeper brings a quiet meter past the month's end, once, by the account's own calendar."""
+    ledger, clock = kept
+    account = add_account(ledger, timezone="Asia/Shanghai")
+    top_up(ledger, account, "SO-1", 5)
+    march = Month.of(clock.at, account.zone)
+    runner, _ = keeper(ledger, tmp_path)
+    clock.at = march.span(account.zone)[1] - 1
+    runner.round()
+    assert _told(ledger, account, march).finality is Finality.OPEN
+    clock.at += 1
+    before = _told(ledger, account, march)
+    assert before.finality is Finality.PROVISIONAL
+
+    runner.round()
+
+    after = _told(ledger, account, march)
+    assert after == replace(before, finality=Finality.FINAL)
+    with ledger.read() as view:
+        assert meters_to_close(view) == []
+        assert _told(ledger, account, march.next()).moves == Moves()
+        assert service.read_meter(view, account, EXAM).available == 5
+    assert kit.failed(kit.verified(ledger)) <= {12}
+
+
+def _told(ledger: SqlLedger, account: Account, month: Month) -> MeterStatement:
+    with ledger.read() as view:
+        return statements.statement(view, account, month).meters[0]
 
 
 def test_the_daily_verification_is_told_to_the_metrics(

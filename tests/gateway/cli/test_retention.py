@@ -54,3 +54,20 @@ def test_filters_are_honoured_and_no_patient_is_named(archive: Cli) -> None:
     assert (
         "no examination's retention" in archive.run("retention", "list", "--account", "Hill").stderr
     )
+
+
+@pytest.mark.parametrize("years", [1, 7, 15])
+def test_the_storage_years_of_an_order_are_the_term_of_its_examinations(
+    tollgate: Cli, years: int
+) -> None:
+    """From `order place --storage-years` through the package to the examination (§8)."""
+    tollgate.hospital()
+    order = ("--account", "1", "--exams", "1000", "--storage-years", str(years))
+    tollgate.ok("order", "place", *order, "--order-no", "SO-1")
+    tollgate.ok("order", "pay", "SO-1")
+    (package,) = tollgate.json("package", "list")
+    assert package["storage_years"] == years
+    tollgate.upload(examinations=1)
+    shown = tollgate.json("exam", "show", "exam-0")
+    kept = int(shown["retained_until"][:4]) - int(shown["admitted_at"][:4])
+    assert kept == years
