@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import documents, lookup, output, package, picture, session, units, values
+from gateway.cli import (
+    documents,
+    documents_ledger,
+    lookup,
+    output,
+    package,
+    picture,
+    session,
+    units,
+    values,
+)
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
-from quota.account import Plan
+from quota.account import AI_PREFIX, Plan
 
 if TYPE_CHECKING:
     from quota.account import Account
     from quota.service import MeterReading
 
 DEFAULT_TIMEZONE = "Asia/Shanghai"
+EPISODES_SHOWN = 20
+"""How many episodes of arrears `account show --json` lists, the latest first."""
 
 app = noun("Who pays: accounts, their packages and what is left.")
 
@@ -137,19 +149,23 @@ def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = 
     """Show what is available, used and owed, the time left, and the packages."""
     from storage.packages import stocks
     from storage.registry import institutions
+    from storage.reports_ledger import episodes
 
     with session.reading(context) as view:
         known = lookup.account(view, account)
         meters = documents.readings(view, known)
         mine = [one for one in institutions(view) if one.account_id == known.id]
         packages = stocks(view, known)
+        past = episodes(view, known.id, limit=EPISODES_SHOWN)
     if as_json:
         listed = [documents.package_document(stock) for stock in packages]
-        output.document(documents.account_detail(known, meters, mine, listed))
+        of_arrears = [documents_ledger.episode_document(row) for row in past]
+        output.document(documents.account_detail(known, meters, mine, listed, of_arrears))
         return
     plan = PlanOption[known.plan.name].value
     names = [f"{one.name} ({one.id})" for one in mine]
     picture.show_account(known, meters[known.plan.enforced_meter], plan=plan, institutions=names)
+    picture.show_calls([one for name, one in meters.items() if name.startswith(AI_PREFIX)])
     if packages:
         output.say("")
         output.table(package.COLUMNS, [package.row(stock, known) for stock in packages], empty="")

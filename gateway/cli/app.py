@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
-    account,
+    account_acts,
+    action,
+    ai,
     config,
     device,
-    exam,
+    exam_acts,
     institution,
-    order,
+    journal,
+    notice,
+    order_void,
     package,
     refusal,
     retention,
@@ -118,9 +122,11 @@ app.command(rich_help_panel=_RUN, epilog=examples("tollgate verify", "tollgate v
     verify
 )
 app.add_typer(config.app, name="config", rich_help_panel=_RUN)
-app.add_typer(account.app, name="account", rich_help_panel="Quota")
-app.add_typer(order.app, name="order", rich_help_panel="Quota")
+# The modules of acts hold the rest of their noun's commands as well.
+app.add_typer(account_acts.app, name="account", rich_help_panel="Quota")
+app.add_typer(order_void.app, name="order", rich_help_panel="Quota")
 app.add_typer(package.app, name="package", rich_help_panel="Quota")
+app.add_typer(ai.app, name="ai", rich_help_panel="Quota")
 app.command(
     rich_help_panel="Quota",
     epilog=examples(
@@ -130,6 +136,9 @@ app.command(
 )(statement)
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
-app.add_typer(exam.app, name="exam", rich_help_panel="What was sent")
+app.add_typer(exam_acts.app, name="exam", rich_help_panel="What was sent")
 app.add_typer(refusal.app, name="refusal", rich_help_panel="What was sent")
 app.add_typer(retention.app, name="retention", rich_help_panel="What was sent")
+app.add_typer(notice.app, name="notice", rich_help_panel="On record")
+app.add_typer(journal.app, name="journal", rich_help_panel="On record")
+app.add_typer(action.app, name="action", rich_help_panel="On record")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from quota.account import CAPACITY, EXAM, Account, Plan
-from quota.time import Instant, isoformat
+from quota.account import AI_PREFIX, CAPACITY, EXAM, Account, Plan
+from quota.time import MICROSECONDS_PER_SECOND, Instant, isoformat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,9 +28,12 @@ _PATIENT = ("patient_id", "patient_name", "study_description")
 def readings(view: SqlView, account: Account) -> dict[str, MeterReading]:
     """The meters of an account that are shown, before the first purchase as well."""
     from quota.service import read_meter
+    from storage.reports_ledger import ai_meters
 
     names = (EXAM, CAPACITY) if account.plan is Plan.PER_CAPACITY else (EXAM,)
-    return {name: read_meter(view, account, name) for name in names}
+    return {
+        name: read_meter(view, account, name) for name in (*names, *ai_meters(view, account.id))
+    }
 
 
 def account_document(account: Account, meters: Mapping[str, MeterReading]) -> Document:
@@ -43,6 +46,7 @@ def account_document(account: Account, meters: Mapping[str, MeterReading]) -> Do
         "timezone": account.timezone,
         "created_at": _text(account.created_at),
         "closed_at": _text(account.closed_at),
+        "arrears_cap": account.arrears_cap,
         "meters": {name: _meter(reading) for name, reading in meters.items()},
     }
 
@@ -52,23 +56,33 @@ def account_detail(
     meters: Mapping[str, MeterReading],
     institutions: Sequence[Institution],
     packages: Sequence[Document],
+    episodes: Sequence[Document],
 ) -> Document:
     """One account with everything that belongs to it."""
     return account_document(account, meters) | {
         "institutions": [{"id": one.id, "name": one.name} for one in institutions],
         "packages": list(packages),
+        "episodes": list(episodes),
     }
 
 
 def _meter(reading: MeterReading) -> Document:
     episode = reading.meter.episode
     amounts = _level(reading) if reading.meter.name == CAPACITY else _units(reading)
+    if reading.meter.name.startswith(AI_PREFIX):
+        amounts["unlimited"] = reading.unlimited
     return {
         "status": reading.status.value,
         **amounts,
         "arrears_since": _text(episode.started_at if episode else None),
         "deadline": _text(episode.deadline if episode else None),
+        "time_left_s": _left_s(episode.deadline - reading.at) if episode else None,
     }
+
+
+def _left_s(left: int) -> int:
+    """Whole seconds of the grace that are left, rounded down; 0 once it is over."""
+    return max(0, left // MICROSECONDS_PER_SECOND)
 
 
 def _units(reading: MeterReading) -> Document:
@@ -155,6 +169,7 @@ def order_document(order: Order, account: str) -> Document:
         "placed_at": _text(order.placed_at),
         "paid_at": _text(order.paid_at),
         "credited_at": _text(order.credited_at),
+        "voided_at": _text(order.voided_at),
     }
 
 

@@ -39,7 +39,7 @@ LimitOption = Annotated[
     int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="Show the latest N.")
 ]
 
-_NO_SUCH = "no examination has that id, or several have that study; see: tollgate exam list"
+NO_SUCH = "no examination has that id, or several have that study; see: tollgate exam list"
 
 app = noun("What was uploaded: examinations, their instances and charges.")
 
@@ -109,7 +109,7 @@ def show(
         detail = examination(view, exam.strip())
         zones = {account.name: account.zone for account in view.accounts()}
     if detail is None:
-        raise Problem(_NO_SUCH)
+        raise Problem(NO_SUCH)
     if as_json:
         output.document(documents.examination_detail(detail))
         return
@@ -149,7 +149,7 @@ def delete(
     with session.writing(context) as work:
         detail = examination(work, exam.strip())
         if detail is None:
-            raise Problem(_NO_SUCH)
+            raise Problem(NO_SUCH)
         zone = next(one.zone for one in work.accounts() if one.name == detail.row.account)
         result = delete_examination(
             work, detail.row.id, actor=actor, reason=reason.strip(), override=override

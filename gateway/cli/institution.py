@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import documents, lookup, output, session, values
+from gateway.cli.acts import Actor, Reason, accepted
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 
@@ -95,3 +96,52 @@ def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
         ],
         empty="no institutions yet: tollgate institution create NAME --account ACCOUNT",
     )
+
+
+@app.command(
+    epilog=examples(
+        "tollgate institution move 'Lakeside East' --account 2 --reason 'buys capacity from now on'"
+    )
+)
+def move(
+    context: typer.Context,
+    *,
+    institution: Annotated[
+        str,
+        typer.Argument(
+            metavar="INSTITUTION", help="The institution's id or name.", show_default=False
+        ),
+    ],
+    account: Annotated[
+        str,
+        typer.Option(
+            metavar="ACCOUNT", help="Who pays from now on: id or name.", show_default=False
+        ),
+    ],
+    reason: Reason,
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Have another account pay for the examinations to come.
+
+    Examinations on record stay with the account that admitted them, and so do their later images.
+    """
+    from quota import service
+    from quota.action import By
+    from storage.registry import move_institution
+
+    with session.writing(context) as work:
+        known = lookup.institution(work, institution)
+        payer = lookup.account(work, account)
+        by = By(actor=actor, reason=reason)
+        moved = accepted(move_institution(work, known.id, account_id=payer.id, by=by))
+        refused = service.preview(work, payer)
+        work.commit()
+    if as_json:
+        output.document(documents.institution_document(moved, payer.name))
+    else:
+        output.say(f"institution {moved.id} is paid by {payer.name} from now on: {moved.name}")
+    if refused is not None:
+        output.hint(
+            f"{payer.name} can't admit examinations now; see: tollgate account show {payer.id}"
+        )

@@ -48,11 +48,20 @@ _PACKAGE_STYLES = {
 # Each part of the bar: the meter's field, its sign (not all see colours) and its style.
 _PARTS = (
     ("used", "█", "blue"),
+    ("held", "▓", "magenta"),
     ("available", "░", "green"),
     ("owed", "╳", "red"),
     ("expired", "▒", "yellow"),
 )
-_AVAILABLE = 1
+_AVAILABLE = 2
+_SHOWN_IF_ANY = ("held", "expired")
+_CALLS = {
+    Status.OK: "calls go on",
+    Status.LOW: "calls go on, 10 % or less is left",
+    Status.EMPTY: "nothing is left: calls are refused",
+    Status.UNPROVISIONED: "nothing was credited yet, calls are refused",
+    Status.CLOSED: "closed, calls are refused",
+}
 
 
 def status(value: Status) -> Text:
@@ -125,6 +134,47 @@ def show_account(
     output.facts(rows)
 
 
+def show_calls(readings: Sequence[MeterReading]) -> None:
+    """Print the meters of AI calls: a bar each on a terminal, a table otherwise."""
+    if not readings:
+        return
+    output.say("")
+    if output.on_terminal():
+        cells = max(10, min(_BAR_CELLS_MAX, output.console().width - 8))
+        for one in readings:
+            output.say(
+                output.joined(
+                    output.styled(f"{one.meter.name}  ", "bold"), status(one.status), _calls(one)
+                )
+            )
+            output.show(Text("  ").append_text(bar(one, cells)))
+            output.show(Text("  ").append_text(legend(one)))
+        return
+    names = ("available", "used", "held", "purchased", "expired", "voided")
+    columns = [output.Column(title=name) for name in ("meter", "status")]
+    columns += [output.Column(title=name, right=True) for name in names]
+    rows: list[list[output.Cell]] = [
+        [
+            one.meter.name,
+            status(one.status),
+            *(
+                "no limit"
+                if one.unlimited and name == "available"
+                else units.count(getattr(one, name))
+                for name in names
+            ),
+        ]
+        for one in readings
+    ]
+    output.table(columns, rows, empty="")
+
+
+def _calls(reading: MeterReading) -> str:
+    if reading.unlimited:
+        return ", without limit"
+    return f", {_CALLS.get(reading.status, '')}"
+
+
 def _panel(account: Account, reading: MeterReading, facts: Sequence[tuple[str, str]]) -> Panel:
     head = Text.assemble(
         (f" {reading.status.value.upper()} ", f"reverse {_STATUS_STYLES[reading.status]}"),
@@ -166,6 +216,6 @@ def legend(reading: MeterReading) -> Text:
             (units.amount(reading.meter.name, getattr(reading, name)), "bold"),
         )
         for name, sign, style in _PARTS
-        if getattr(reading, name) or name != "expired"
+        if getattr(reading, name) or name not in _SHOWN_IF_ANY
     ]
     return Text("   ").join(parts)

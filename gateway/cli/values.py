@@ -12,6 +12,7 @@ import typer
 TEXT_LENGTH_MAX = 200
 # PS3.5 6.2, VR AE: default repertoire without backslash and control characters.
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+_PRODUCT = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 # PS3.5 9.1: components of digits without leading zeros, 64 characters in all.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _UID_LENGTH_MAX = 64
@@ -31,6 +32,16 @@ def name(given: str) -> str:
     if kept.isdecimal():
         raise typer.BadParameter(
             f"{kept} has digits only and would be taken for an id: add a letter"
+        )
+    return kept
+
+
+def product(given: str) -> str:
+    """The name of an AI product: 1 to 40 lower-case letters, digits, dots, hyphens, underscores."""
+    kept = given.strip()
+    if not _PRODUCT.fullmatch(kept):
+        raise typer.BadParameter(
+            f"{given!r} is no AI product: lower-case letters, digits, - _ and ., as in glaucoma"
         )
     return kept
 

@@ -17,6 +17,7 @@ EMPTY_METER = {
     "voided": 0,
     "arrears_since": None,
     "deadline": None,
+    "time_left_s": None,
 }
 EMPTY_LEVEL = {
     "status": "unprovisioned",
@@ -27,6 +28,7 @@ EMPTY_LEVEL = {
     "pending_bytes": 0,
     "arrears_since": None,
     "deadline": None,
+    "time_left_s": None,
 }
 
 
@@ -40,7 +42,8 @@ def test_a_new_account_has_a_meter_before_the_first_purchase(tollgate: Cli) -> N
     assert (shown["agreement_no"], shown["timezone"]) == ("7", "Asia/Shanghai")
     assert shown["created_at"].endswith("Z")
     assert shown["meters"] == {"exam": EMPTY_METER}
-    assert (shown.pop("institutions"), shown.pop("packages")) == ([], [])
+    assert shown["arrears_cap"] is None
+    assert [shown.pop(name) for name in ("institutions", "packages", "episodes")] == [[], [], []]
     assert made == shown
 
 
