@@ -111,8 +111,11 @@ def void(work: Work, account: Account, product: str, *, key: str) -> Hold | Reje
 
 
 def _find(work: Work, book: Book, key: str) -> Hold | Rejected:
-    service.record(work, book)
     known = work.hold(book.meter.id, key)
+    if known is not None and known.state is HoldState.PENDING:
+        # Its time may be over: that is booked first. A settled one is answered, nothing written.
+        service.record(work, book)
+        known = work.hold(book.meter.id, key)
     return known or Rejected(rule="AI", message="there is no such hold")
 
 
