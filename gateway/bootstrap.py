@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from config import Settings
-from quota.time import Clock
+from quota.time import MICROSECONDS_PER_SECOND, Clock
 from storage import archive
 from storage.archive import Archive, RemoteAccess
+from storage.conflicts import Limits
 from storage.engine import open_database
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
@@ -56,4 +57,12 @@ def open_archive(settings: Settings) -> Archive:
         settings.data_dir / ARCHIVE,
         remote=remote if chosen.url else None,
         free_bytes_min=chosen.free_bytes_min,
+    )
+
+
+def quarantine_limits(settings: Settings) -> Limits:
+    """How long and how much may wait for an operator's decision."""
+    return Limits(
+        age_max=round(settings.archive.quarantine_age_max_s * MICROSECONDS_PER_SECOND),
+        bytes_max=settings.archive.quarantine_bytes_max,
     )

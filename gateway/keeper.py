@@ -19,6 +19,7 @@ from quota.order import Order
 from storage.anchors import anchor_journal
 from storage.archive import Archive
 from storage.bookkeeping import due_meters, meters_to_close, meters_to_remind
+from storage.conflicts import Expired, Limits, expire
 from storage.deletion import delete_objects, objects_to_delete
 from storage.engine import system_clock
 from storage.examinations import complete_quiet
@@ -29,6 +30,7 @@ from storage.verify import Report, verify
 
 INTERVAL_S = 1.0
 DAILY_S = 86_400.0
+QUARANTINE_S = 60.0
 DAILY_RETRY_S = 900.0
 _COMPLETED_PER_ROUND = 500
 _DELETED_PER_ROUND = 1_000
@@ -46,6 +48,9 @@ class KeeperObserver(Protocol):
 
     def examination_completed(self, examination_id: str) -> None:
         """An examination's quiet period is over."""
+
+    def conflict_expired(self, expired: Expired) -> None:
+        """An instance that was set aside was removed undecided."""
 
     def objects_swept(self, count: int) -> None:
         """Objects that a killed process left unfiled were removed."""
@@ -72,12 +77,21 @@ def credit_paid_orders(ledger: SqlLedger, *, credited: Callable[[Order], None]) 
 class Keeper:
     """Runs rounds on its own thread until stopped."""
 
-    def __init__(self, ledger: SqlLedger, observer: KeeperObserver, *, archive: Archive) -> None:
+    def __init__(
+        self,
+        ledger: SqlLedger,
+        observer: KeeperObserver,
+        *,
+        archive: Archive,
+        quarantine: Limits | None = None,
+    ) -> None:
         self._ledger = ledger
         self._observer = observer
         self._archive = archive
+        self._quarantine = quarantine or Limits()
         self._stop = threading.Event()
         self._daily_in_s = INTERVAL_S
+        self._quarantine_in_s = INTERVAL_S
 
     def run(self) -> None:
         """Work until `stop` is called."""
@@ -100,6 +114,7 @@ class Keeper:
         self._remind()
         self._tell()
         self._complete_examinations()
+        self._expire_conflicts()
         self._delete_objects()
         self._daily_if_due()
 
@@ -140,6 +155,18 @@ class Keeper:
                 work.commit()
         for examination_id in completed:
             self._observer.examination_completed(examination_id)
+
+    def _expire_conflicts(self) -> None:
+        self._quarantine_in_s -= INTERVAL_S
+        if self._quarantine_in_s > 0:
+            return
+        with self._ledger.begin() as work:
+            expired = expire(work, self._quarantine, limit=_DELETED_PER_ROUND)
+            if expired:
+                work.commit()
+        for one in expired:
+            self._observer.conflict_expired(one)
+        self._quarantine_in_s = QUARANTINE_S
 
     def _delete_objects(self) -> None:
         with self._ledger.read() as view:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from config import Settings
-from gateway.bootstrap import GATEWAY_LOCK, open_ledger
+from gateway.bootstrap import GATEWAY_LOCK, open_ledger, quarantine_limits
 from gateway.control import HttpServer, KeeperThread
 from gateway.dicom.scp import DrainReport
 from gateway.keeper import Keeper
@@ -52,7 +52,12 @@ class Gateway:
         self.events = Events(metrics)
         self.worker = Worker(settings, self.ledger, self.events)
         self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
-        keeper = Keeper(self.ledger, self.events, archive=self.worker.archive)
+        keeper = Keeper(
+            self.ledger,
+            self.events,
+            archive=self.worker.archive,
+            quarantine=quarantine_limits(settings),
+        )
         self._keeper = KeeperThread(keeper, self.ledger.database, failed=self.events.keeper_failed)
         self._http: HttpServer | None = None
 

@@ -12,6 +12,7 @@ from quota.time import Instant
 from storage import tables as t
 from storage.archive import Archive
 from storage.errors import NotFound
+from storage.sweep import unnamed
 from storage.view import SqlView
 from storage.work import SqlWork
 
@@ -80,13 +81,19 @@ def objects_to_delete(view: SqlView, *, limit: int) -> list[tuple[int, str]]:
 
 
 def delete_objects(work: SqlWork, archive: Archive, objects: list[tuple[int, str]]) -> None:
-    """Remove the objects, then their place in the queue; doing it twice changes nothing."""
-    archive.discard([key for _, key in objects])
+    """Remove the objects, then their place in the queue; doing it twice changes nothing.
+
+    A key that a row names again is spared: the same bytes were set aside anew meanwhile.
+    """
+    archive.discard(sorted(unnamed(work, [key for _, key in objects])))
     done = [row_id for row_id, _ in objects]
     work.connection.execute(delete(t.deleted_objects).where(t.deleted_objects.c.id.in_(done)))
 
 
 def _drop_instances(work: SqlWork, examination_id: str, *, at: Instant) -> None:
+    work.connection.execute(
+        delete(t.damaged_objects).where(t.damaged_objects.c.examination_id == examination_id)
+    )
     for table in (t.instances, t.conflicts):
         keys = work.connection.execute(
             delete(table)

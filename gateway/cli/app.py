@@ -12,6 +12,7 @@ from gateway.cli import (
     action,
     ai,
     config,
+    conflict,
     device,
     exam_acts,
     institution,
@@ -137,6 +138,7 @@ app.command(
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(exam_acts.app, name="exam", rich_help_panel="What was sent")
+app.add_typer(conflict.app, name="conflict", rich_help_panel="What was sent")
 app.add_typer(refusal.app, name="refusal", rich_help_panel="What was sent")
 app.add_typer(retention.app, name="retention", rich_help_panel="What was sent")
 app.add_typer(notice.app, name="notice", rich_help_panel="On record")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from quota.order import Order
     from quota.service import MeterReading
+    from storage.conflict_report import ConflictRow
     from storage.packages import Stock
     from storage.records import Device, Institution
     from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
@@ -175,29 +176,35 @@ def order_document(order: Order, account: str) -> Document:
 
 def examination_document(row: ExaminationRow) -> Document:
     """One examination, without what names the patient."""
-    return {name: value for name, value in _plain(row).items() if name not in _PATIENT}
+    return {name: value for name, value in plain(row).items() if name not in _PATIENT}
 
 
 def examination_detail(detail: ExaminationDetail) -> Document:
     """One examination with its patient, series, findings and what was set aside."""
-    return _plain(detail.row) | {
-        "series": [_plain(one) for one in detail.series],
-        "findings": [_plain(one) for one in detail.findings],
-        "quarantined": [_plain(one) for one in detail.quarantined],
+    return plain(detail.row) | {
+        "series": [plain(one) for one in detail.series],
+        "findings": [plain(one) for one in detail.findings],
+        "quarantined": [plain(one) for one in detail.quarantined],
     }
 
 
 def ended_document(row: Ended) -> Document:
     """One examination that need not be kept any longer."""
-    return _plain(row)
+    return plain(row)
 
 
 def refusal_document(row: RefusalRow) -> Document:
     """One entry of the register of refusals."""
-    return _plain(row)
+    return plain(row)
 
 
-def _plain(record: Any) -> Document:
+def conflict_document(row: ConflictRow) -> Document:
+    """One instance that was set aside and waits for a decision."""
+    return plain(row)
+
+
+def plain(record: Any) -> Document:
+    """A flat record as it is, with its instants as text."""
     return {
         name: _text(value) if name.endswith(("_at", "_until")) else value
         for name, value in asdict(record).items()

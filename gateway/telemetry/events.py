@@ -13,6 +13,7 @@ from quota.admission import Refused
 from quota.notice import Notice
 from quota.order import Order
 from quota.service import Admitted
+from storage.conflicts import Expired
 from storage.errors import StorageError
 from storage.examinations import Same
 from storage.filing import Filed, SetAside
@@ -154,6 +155,15 @@ class Events:
     def objects_swept(self, count: int) -> None:
         """Objects that a killed process left unfiled were removed."""
         self._keeper.warning("objects_swept", count=count)
+
+    def conflict_expired(self, expired: Expired) -> None:
+        """An instance that was set aside was removed undecided, for age or for room."""
+        self._keeper.warning(
+            "conflict_expired",
+            examination_id=expired.examination_id,
+            bytes=expired.bytes,
+            reason=expired.reason,
+        )
 
     def order_credited(self, order: Order) -> None:
         """A paid order became packages."""
