@@ -28,7 +28,8 @@ from storage.spool.opening import Recovered
 from storage.spool.reading import SpooledRecord
 from storage.spool.record import RecordHeader, RecordRef
 from storage.spool.segment import Damage
-from storage.spool.spool import Spool, Usage
+from storage.spool.spool import Spool
+from storage.spool.usage import Usage
 
 __all__ = [
     "Damage",

@@ -43,9 +43,8 @@ class Disk:
         self, descriptor: int, views: Sequence[bytes | bytearray | memoryview], offset: int
     ) -> None:
         """Write all of `views` at `offset`."""
-        size = sum(len(view) for view in views)
         written = os.pwritev(descriptor, views, offset)
-        if written < size:
+        if written != sum(map(len, views)):
             self._write_rest(descriptor, views, offset, written)
 
     def _write_rest(

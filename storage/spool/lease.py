@@ -48,7 +48,7 @@ class Lease:
     def _fits(self, segment: Segment) -> bool:
         """Whether another record like those before should fit; a larger one makes it grow."""
         room = segment.size_bytes - segment.end
-        wanted = max(self._largest_bytes, self._segments.segment_bytes // 64, 2 * PAGE_BYTES)
+        wanted = max(self._largest_bytes, self._segments.space.segment_bytes // 64, 2 * PAGE_BYTES)
         return segment.has_room_for_a_record and (
             room >= wanted or (not segment.offsets and room >= 2 * PAGE_BYTES)
         )
@@ -128,6 +128,11 @@ class Reception:
         """
         metadata = encode_metadata(header)
         segment, segments = self._segment, self._segments
+        rest = self._rest if fits_inline(len(metadata)) else self._rest + metadata
+        if rest:
+            size = whole_pages(len(rest))
+            self._append([rest.ljust(size, b"\0")], size)
+            self._rest = b""
         envelope = Envelope(
             number=len(segment.offsets),
             offset=self._offset,
@@ -137,19 +142,13 @@ class Reception:
             metadata_size=len(metadata),
             metadata_digest=metadata_digest(metadata),
         )
-        rest = self._rest if fits_inline(len(metadata)) else self._rest + metadata
-        if rest:
-            size = whole_pages(len(rest))
-            self._append([rest.ljust(size, b"\0")], size)
-            self._rest = b""
-        assert self._position == envelope.end
         try:
             page = header_page(envelope, segment.key, metadata)
             segments.disk.write(segment.descriptor, [page], self._offset)
         except OSError as error:
             raise segments.health.broken(error) from error
         segments.health.sync(segments.disk.sync, segment.descriptor)
-        self._lease.committed(envelope.end - self._offset)
+        self._lease.committed(self._position - self._offset)
         return segments.published(
-            segment, offset=self._offset, end=envelope.end, received_at=header.received_at
+            segment, offset=self._offset, end=self._position, received_at=header.received_at
         )

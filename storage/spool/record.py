@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from xxhash import xxh3_128_digest
@@ -48,10 +49,14 @@ class RecordHeader:
     data_set_offset: int
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-_OF_STUDY = {field.name: field for field in fields(StudyDescription)}
-_OF_INCOMING = {f.name: f for f in fields(Incoming) if f.name != "description"}
-_OF_HEADER = {field.name: field for field in fields(RecordHeader) if field.name != "incoming"}
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_OF_STUDY = tuple(field.name for field in fields(StudyDescription))
+_OF_INCOMING = tuple(field.name for field in fields(Incoming) if field.name != "description")
+_OF_HEADER = tuple(field.name for field in fields(RecordHeader) if field.name != "incoming")
+_BYTES = tuple(field.name for field in fields(Incoming) if field.type in {"bytes", bytes})
+_study_values = attrgetter(*_OF_STUDY)
+_incoming_values = attrgetter(*_OF_INCOMING)
+_header_values = attrgetter(*_OF_HEADER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,13 +184,12 @@ def encode_metadata(header: RecordHeader) -> bytes:
     Raises HeaderTooLarge beyond METADATA_BYTES_MAX.
     """
     incoming = header.incoming
-    document = {name: getattr(header, name) for name in _OF_HEADER}
-    document["incoming"] = {
-        name: value.decode("latin-1") if isinstance(value, bytes) else value
-        for name in _OF_INCOMING
-        for value in (getattr(incoming, name),)
-    }
-    document["description"] = {name: getattr(incoming.description, name) for name in _OF_STUDY}
+    received = dict(zip(_OF_INCOMING, _incoming_values(incoming), strict=True))
+    for name in _BYTES:
+        received[name] = received[name].decode("latin-1")
+    document = dict(zip(_OF_HEADER, _header_values(header), strict=True))
+    document["incoming"] = received
+    document["description"] = dict(zip(_OF_STUDY, _study_values(incoming.description), strict=True))
     encoded = _encode(document).encode()
     if len(encoded) > METADATA_BYTES_MAX:
         raise HeaderTooLarge(
@@ -203,10 +207,8 @@ def decode_metadata(encoded: bytes) -> RecordHeader:
         document: dict[str, Any] = json.loads(encoded)
         described = StudyDescription(**_known(_OF_STUDY, document.pop("description")))
         values = _known(_OF_INCOMING, document.pop("incoming"))
-        values = {
-            name: value.encode("latin-1") if _OF_INCOMING[name].type == "bytes" else value
-            for name, value in values.items()
-        }
+        for name in _BYTES:
+            values[name] = values[name].encode("latin-1")
         incoming = Incoming(**values, description=described)
         return RecordHeader(**_known(_OF_HEADER, document), incoming=incoming)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -223,5 +225,5 @@ def _keyed(key: LeaseKey, fixed: bytes) -> bytes:
     return xxh3_128_digest(key.nonce + fixed)
 
 
-def _known(known: Mapping[str, Field[Any]], found: Mapping[str, Any]) -> dict[str, Any]:
+def _known(known: Collection[str], found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in known}

@@ -11,15 +11,16 @@ from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Lock
 
 from quota.time import Instant
 from storage.spool import segment as files
 from storage.spool.disk import Disk, open_file
-from storage.spool.errors import SpoolFull
 from storage.spool.health import Health
 from storage.spool.record import RecordRef
 from storage.spool.segment import Damage, Segment
+from storage.spool.space import Space
+from storage.spool.usage import Usage
 
 _GROWTH_BYTES_MIN = 1 << 20
 
@@ -39,60 +40,58 @@ class Segments:
     ) -> None:
         self.folder = folder
         self.disk = disk
-        self.segment_bytes = segment_bytes
-        self.fill_max_bytes = fill_max_bytes
+        self.space = Space(
+            segment_bytes=segment_bytes, limit_bytes=fill_max_bytes, pool_max=pool_max
+        )
         self.health = Health(self._told)
-        self.changed = Condition()
-        """Its lock guards everything here; it is notified when a record became durable."""
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._waiting = 0
         self.used: dict[int, Segment] = {}
-        self.pool: list[Segment] = []
-        self.allocated_bytes = 0
         self.unfiled_bytes = 0
         self.unfiled_records = 0
-        self._pool_max = pool_max
-        self._doomed: list[Path] = []
         self._failed = failed
         self._next = 1
 
     def adopt(self, segment: Segment) -> None:
         """Recovery: take a segment over."""
         self._next = max(self._next, segment.number + 1)
-        self.allocated_bytes += segment.size_bytes
+        self.space.allocated_bytes += segment.size_bytes
         self.unfiled_records += segment.unreleased
         self.unfiled_bytes += sum(segment.size_of(number) for _, number in segment.pending())
         self.used[segment.number] = segment
         self._recycle(segment)
-        self._bury()
+        self.space.bury()
 
     def has_room(self) -> bool:
         """Whether another association may lease a segment."""
-        with self.changed:
+        with self._lock:
             if self.health.sick:
                 return False
-            if self.pool:
+            if self.space.pool:
                 return True
-            if self.allocated_bytes + self.segment_bytes > self.fill_max_bytes:
+            if not self.space.fits(self.space.segment_bytes):
                 return False
         status = os.statvfs(self.folder)
-        return status.f_bavail * status.f_frsize > self.segment_bytes
+        return status.f_bavail * status.f_frsize > self.space.segment_bytes
 
     # what an association's thread calls
 
     def take(self) -> Segment:
         """A segment to append to, its lease durable. Raises SpoolFull, SpoolSick."""
-        with self.changed:
+        with self._lock:
             self.health.require()
-            segment = self.pool.pop() if self.pool else None
+            segment = self.space.pool.pop() if self.space.pool else None
             number = self._next
             if segment is None:
-                self._reserve(self.segment_bytes)
+                self.space.reserve(self.space.segment_bytes)
                 self._next += 1
-        self._bury()
+        self.space.bury()
         fresh = segment is None
         try:
             if segment is None:
                 path = files.path_of(self.folder, number)
-                segment = files.create(path, self.segment_bytes, self.disk)
+                segment = files.create(path, self.space.segment_bytes, self.disk)
             else:
                 segment.descriptor = open_file(segment.path, os.O_RDWR)
             files.begin_lease(segment, self.disk)
@@ -104,36 +103,36 @@ class Segments:
             self.health.sync(lambda _: self.disk.sync_folder(self.folder), segment.descriptor)
         else:
             self.health.sync(self.disk.sync, segment.descriptor)
-        with self.changed:
+        with self._lock:
             self.used[segment.number] = segment
         return segment
 
     def _give_up(self, segment: Segment | None) -> None:
         """A segment could not be made ready."""
-        with self.changed:
+        with self._lock:
             if segment is None:
-                self.allocated_bytes -= self.segment_bytes
+                self.space.allocated_bytes -= self.space.segment_bytes
                 return
             if segment.leased:
                 os.close(segment.descriptor)
                 segment.descriptor = -1
-            self.pool.insert(0, segment)
+            self.space.pool.insert(0, segment)
 
     def grow(self, segment: Segment, needed_bytes: int, record_bytes: int) -> None:
         """Reserve room for a record that goes beyond its segment. Raises SpoolFull, SpoolSick."""
-        step = min(max(record_bytes, _GROWTH_BYTES_MIN), self.segment_bytes)
+        step = min(max(record_bytes, _GROWTH_BYTES_MIN), self.space.segment_bytes)
         before = segment.size_bytes
         wanted = max(needed_bytes, before + step)
-        with self.changed:
-            self._reserve(wanted - before)
-        self._bury()
+        with self._lock:
+            self.space.reserve(wanted - before)
+        self.space.bury()
         try:
             self.disk.preallocate(segment.descriptor, wanted)
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(segment.descriptor, before)
-            with self.changed:
-                self.allocated_bytes -= wanted - before
+            with self._lock:
+                self.space.allocated_bytes -= wanted - before
             raise self.health.broken(error) from error
         segment.size_bytes = wanted
 
@@ -141,12 +140,13 @@ class Segments:
         self, segment: Segment, *, offset: int, end: int, received_at: Instant
     ) -> RecordRef:
         """A record is durable: let the filer see it. Raises SpoolSick if another sync failed."""
-        with self.changed:
+        with self._lock:
             self.health.require()
             number = segment.append(offset=offset, end=end, received_at=received_at)
             self.unfiled_records += 1
             self.unfiled_bytes += end - offset
-            self.changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
         return RecordRef(segment=segment.number, generation=segment.key.generation, number=number)
 
     def retire(self, segment: Segment) -> None:
@@ -155,32 +155,44 @@ class Segments:
             if not self.health.sick:
                 self._seal(segment)
         finally:
-            with self.changed:
+            with self._lock:
                 os.close(segment.descriptor)
                 segment.descriptor = -1
                 self._recycle(segment)
-            self._bury()
+            self.space.bury()
 
     def _seal(self, segment: Segment) -> None:
         """Close it with its index. A segment that has no room for one will be walked instead."""
         before = segment.size_bytes
         with suppress(OSError):
-            kept = max(self.segment_bytes, segment.end)
+            kept = max(self.space.segment_bytes, segment.end)
             if before > kept:
                 os.ftruncate(segment.descriptor, kept)
                 segment.size_bytes = kept
             files.seal(segment, segment.descriptor, self.disk)
-        with self.changed:
-            self.allocated_bytes += segment.size_bytes - before
+        with self._lock:
+            self.space.allocated_bytes += segment.size_bytes - before
             needed = segment.unreleased
         if needed:
             self.health.sync(self.disk.sync, segment.descriptor)
 
     # what the filer's thread calls
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is a record to be filed; False after `timeout_s`, or if sick."""
+        with self._lock:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(
+                    lambda: self.unfiled_records > 0 or self.health.sick, timeout_s
+                )
+            finally:
+                self._waiting -= 1
+            return self.unfiled_records > 0
+
     def unfiled(self, limit: int) -> list[tuple[Segment, int]]:
         """The oldest records that were not released."""
-        with self.changed:
+        with self._lock:
             queues = [_queue(segment) for segment in self.used.values() if segment.unreleased]
             oldest = list(islice(merge(*queues), limit))
             return [(self.used[number], record) for _, number, record in oldest]
@@ -188,7 +200,7 @@ class Segments:
     def release(self, refs: Iterable[RecordRef]) -> None:
         """Forget records whose rows are committed."""
         touched: dict[int, Segment] = {}
-        with self.changed:
+        with self._lock:
             for ref in refs:
                 segment = self.used.get(ref.segment)
                 if segment is None or segment.key.generation != ref.generation:
@@ -199,13 +211,13 @@ class Segments:
                     self._no_longer_unfiled(size)
         for segment in touched.values():
             self._note_released(segment)
-        with self.changed:
+        with self._lock:
             for segment in touched.values():
                 self._recycle(segment)
-        self._bury()
+        self.space.bury()
 
     def _note_released(self, segment: Segment) -> None:
-        with self.changed:
+        with self._lock:
             bits, key = bytes(segment.bits), segment.key
         # A disk that fails here fails a store next, which is where it counts.
         with suppress(OSError):
@@ -213,7 +225,7 @@ class Segments:
 
     def damaged(self, ref: RecordRef, what: str) -> None:
         """A record turned out to be damaged as it was read."""
-        with self.changed:
+        with self._lock:
             segment = self.used.get(ref.segment)
             if segment is None or segment.key.generation != ref.generation:
                 return
@@ -226,70 +238,52 @@ class Segments:
 
     def write_off(self, number: int) -> bool:
         """Give up the damaged records of a segment; False if it has none."""
-        with self.changed:
+        with self._lock:
             segment = self.used.get(number)
             if segment is None or not segment.damages:
                 return False
             segment.write_off()
         self._note_released(segment)
-        with self.changed:
+        with self._lock:
             self._recycle(segment)
         return True
 
     def damages(self) -> Sequence[Damage]:
         """Everything that is known to be damaged."""
-        with self.changed:
+        with self._lock:
             return [damage for segment in self.used.values() for damage in segment.damages]
+
+    def usage(self) -> Usage:
+        """How full it is."""
+        oldest = self.oldest()
+        with self._lock:
+            return Usage(
+                records=self.unfiled_records,
+                bytes=self.unfiled_bytes,
+                allocated_bytes=self.space.allocated_bytes,
+                free_segments=len(self.space.pool),
+                limit_bytes=self.space.limit_bytes,
+                oldest_received_at=oldest,
+            )
 
     def oldest(self) -> Instant | None:
         """received_at of the oldest record that is not filed."""
-        with self.changed:
+        with self._lock:
             times = [segment.oldest() for segment in self.used.values()]
         return min((time for time in times if time is not None), default=None)
 
     def _told(self) -> None:
         """A sync failed: whoever waits for records is to see it."""
         self._failed()
-        with self.changed:
-            self.changed.notify_all()
-
-    def _bury(self) -> None:
-        """Remove the files of segments that were given up; without the lock, for it takes long."""
-        while self._doomed:
-            with suppress(OSError, IndexError):
-                self._doomed.pop().unlink()
+        with self._lock:
+            self._changed.notify_all()
 
     # with the lock held
 
-    def _reserve(self, size: int) -> None:
-        """Count `size` more bytes; free segments make way for an instance that needs them."""
-        while self.pool and self.allocated_bytes + size > self.fill_max_bytes:
-            self._remove(self.pool.pop(0))
-        if self.allocated_bytes + size > self.fill_max_bytes:
-            raise SpoolFull
-        self.allocated_bytes += size
-
     def _recycle(self, segment: Segment) -> None:
-        if segment.number not in self.used or not segment.done:
-            return
-        del self.used[segment.number]
-        if len(self.pool) < self._pool_max and segment.size_bytes >= self.segment_bytes:
-            self._cut(segment)
-            self.pool.append(segment)
-        else:
-            self._remove(segment)
-
-    def _cut(self, segment: Segment) -> None:
-        """Give back what one large instance took."""
-        if segment.size_bytes > self.segment_bytes:
-            with suppress(OSError):
-                os.truncate(segment.path, self.segment_bytes)
-                self.allocated_bytes -= segment.size_bytes - self.segment_bytes
-                segment.size_bytes = self.segment_bytes
-
-    def _remove(self, segment: Segment) -> None:
-        self._doomed.append(segment.path)
-        self.allocated_bytes -= segment.size_bytes
+        if segment.number in self.used and segment.done:
+            del self.used[segment.number]
+            self.space.recycle(segment)
 
     def _no_longer_unfiled(self, size: int) -> None:
         self.unfiled_records -= 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,32 +24,12 @@ from storage.spool.reading import SpooledRecord, read_header
 from storage.spool.record import RecordRef
 from storage.spool.segment import Damage, Segment
 from storage.spool.segments import Segments
+from storage.spool.usage import Usage
 
 SEGMENT_BYTES = 64 << 20
 SEGMENT_BYTES_MIN = 64 << 10
 POOL_SEGMENTS_MAX = 16
 _LOCK = "lock"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
-    """How full the spool is; sizes in bytes.
-
-    `bytes` are those of the `records` to be filed: over the filer's rate they give the time to
-    drain. `allocated_bytes` is what all segments take on the disk, and never exceeds `limit_bytes`.
-    """
-
-    records: int
-    bytes: int
-    allocated_bytes: int
-    free_segments: int
-    limit_bytes: int
-    oldest_received_at: Instant | None
-
-    @property
-    def fill(self) -> float:
-        """Between 0 and 1: how much of the limit unfiled records take."""
-        return min(self.bytes / self.limit_bytes, 1.0) if self.limit_bytes else 1.0
 
 
 class Spool:
@@ -192,12 +171,7 @@ class Spool:
 
     def wait_for_records(self, timeout_s: float) -> bool:
         """Wait until there is something to be filed; False after `timeout_s`, or if sick."""
-        segments = self._segments
-        with segments.changed:
-            segments.changed.wait_for(
-                lambda: segments.unfiled_records > 0 or segments.health.sick, timeout_s
-            )
-            return segments.unfiled_records > 0
+        return self._segments.wait(timeout_s)
 
     # what others want to know
 
@@ -211,17 +185,7 @@ class Spool:
 
     def usage(self) -> Usage:
         """How full the spool is."""
-        segments = self._segments
-        oldest = segments.oldest()
-        with segments.changed:
-            return Usage(
-                records=segments.unfiled_records,
-                bytes=segments.unfiled_bytes,
-                allocated_bytes=segments.allocated_bytes,
-                free_segments=len(segments.pool),
-                limit_bytes=segments.fill_max_bytes,
-                oldest_received_at=oldest,
-            )
+        return self._segments.usage()
 
     def damages(self) -> Sequence[Damage]:
         """Everything acknowledged that can't be read back; its segments are kept."""
