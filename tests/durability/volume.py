@@ -24,15 +24,15 @@ def small_volume(folder: Path, *, size_mib: int) -> Iterator[Path]:
     with image.open("wb") as file:
         file.truncate(size_mib << 20)
     mounted.mkdir()
-    _run("mkfs.ext4", "-q", "-m", "0", image)
+    run_tool("mkfs.ext4", "-q", "-m", "0", image)
     try:
-        _run("mount", "-o", "loop", image, mounted)
+        run_tool("mount", "-o", "loop", image, mounted)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no loop device can be mounted here: {error.stderr.strip()}")
     try:
         yield mounted
     finally:
-        _run("umount", mounted)
+        run_tool("umount", mounted)
 
 
 class Ballast:
@@ -65,5 +65,6 @@ def _free_bytes(volume: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def _run(program: str, *arguments: str | Path) -> None:
+def run_tool(program: str, *arguments: str | Path) -> None:
+    """Run a program of the system's administrator. Raises CalledProcessError, FileNotFoundError."""
     subprocess.run([program, *arguments], env=_TOOLS, check=True, capture_output=True, text=True)
