@@ -127,34 +127,6 @@ WHERE (e.account IN ('package', 'held') AND e.package_id IS NULL)
     OR k.meter_id <> p.meter_id
 """
 
-# A package can be burned from where its balance leaves 0 to where it is 0 again: a few spans per
-# package, so that a charge meets spans and not every earlier charge.
-_BURN_ORDER = """
-WITH running AS (
-    SELECT e.package_id, e.posting_id, e.line_no, e.amount,
-        sum(e.amount) OVER (PARTITION BY e.package_id ORDER BY e.posting_id, e.line_no) AS balance
-    FROM entries e WHERE e.account = 'package'
-), turns AS (
-    SELECT package_id, posting_id AS first, balance,
-        lead(posting_id) OVER (PARTITION BY package_id ORDER BY posting_id, line_no) AS last
-    FROM running WHERE (balance > 0) <> (balance - amount > 0)
-), burned AS (
-    SELECT p.id, p.meter_id, p.effective_at, e.package_id
-    FROM postings p JOIN entries e ON e.posting_id = p.id AND e.account = 'package'
-    WHERE p.kind IN ('charge', 'hold') AND e.amount < 0
-)
-SELECT b.id AS posting_id, b.meter_id, b.package_id, min(better.id) AS better_package_id
-FROM packages k
-JOIN packages better ON better.meter_id = k.meter_id AND better.id <> k.id
-    AND better.expires_at IS NOT NULL
-    AND (k.expires_at IS NULL OR better.expires_at < k.expires_at
-        OR (better.expires_at = k.expires_at AND better.id < k.id))
-JOIN turns s ON s.package_id = better.id AND s.balance > 0
-JOIN burned b ON b.package_id = k.id AND b.id > s.first AND (s.last IS NULL OR b.id < s.last)
-    AND b.effective_at >= better.effective_at AND b.effective_at < better.expires_at
-GROUP BY b.id, b.meter_id, b.package_id
-"""
-
 _VALIDITY = """
 SELECT p.id AS posting_id, p.meter_id, k.id AS package_id
 FROM postings p
@@ -186,7 +158,6 @@ JOURNAL = (
     invariant(3, "a package holds between 0 and its quantity", _PACKAGE_RANGE),
     invariant(4, "nothing is available and owed together", _AVAILABLE_AND_OWED),
     invariant(6, "an entry names a package of its own meter, or none", _ENTRY_PLACE),
-    invariant(7, "the package that expires first is burned first", _BURN_ORDER),
     invariant(8, "no package is used or expired outside its validity", _VALIDITY),
     invariant(16, "booked times never run backwards on a meter", _TIME),
 )

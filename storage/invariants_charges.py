@@ -8,7 +8,8 @@ from __future__ import annotations
 from storage.invariants import invariant
 
 # Debts leave in the order they came, by offset or write-off: the n-th owed charge of a meter
-# belongs to the event in whose running total n falls. One that was reversed while it was owed is
+# belongs to the event in whose running total n falls, the next one when both stand in one line; a
+# join by ranges would meet every event once per debt. One that was reversed while it was owed is
 # counted out altogether: nothing had reached it, and nothing did.
 _CHARGE_CACHE = """
 WITH made AS (
@@ -33,12 +34,20 @@ WITH made AS (
         THEN row_number() OVER (PARTITION BY meter_id, in_line ORDER BY id) END AS n
     FROM judged
 ), settled AS (
-    SELECT p.meter_id, p.kind, p.recorded_at, k.package_id, a.amount AS units,
+    SELECT p.meter_id, p.kind, p.recorded_at, k.package_id,
         sum(a.amount) OVER (PARTITION BY p.meter_id ORDER BY p.id) AS through
     FROM postings p
     JOIN entries a ON a.posting_id = p.id AND a.account = 'arrears'
     LEFT JOIN entries k ON k.posting_id = p.id AND k.account = 'package'
     WHERE p.kind IN ('offset', 'write_off')
+), line AS (
+    SELECT meter_id, n AS place, 0 AS turn, id, NULL AS through FROM charged WHERE n IS NOT NULL
+    UNION ALL
+    SELECT meter_id, through, 1, NULL, through FROM settled
+), placed AS (
+    SELECT id, meter_id, min(through) OVER (
+        PARTITION BY meter_id ORDER BY place DESC, turn DESC ROWS UNBOUNDED PRECEDING) AS through
+    FROM line
 ), expected AS (
     SELECT c.examination_id, c.meter_id, c.effective_at AS charged_at,
         coalesce(c.package_id, s.package_id) AS package_id,
@@ -49,17 +58,20 @@ WITH made AS (
             WHEN coalesce(c.package_id, s.package_id) IS NULL THEN 'owed'
             ELSE 'funded' END AS state
     FROM charged c
-    LEFT JOIN settled s
-        ON s.meter_id = c.meter_id AND c.n > s.through - s.units AND c.n <= s.through
-), recorded AS (
-    SELECT examination_id, meter_id, charged_at, package_id, settled_at, ended_at, state
+    LEFT JOIN placed l ON l.id = c.id
+    LEFT JOIN settled s ON s.meter_id = l.meter_id AND s.through = l.through
+), both_sides AS (
+    SELECT examination_id, meter_id, charged_at, package_id, settled_at, ended_at, state, 1 AS side
+    FROM expected
+    UNION ALL
+    SELECT examination_id, meter_id, charged_at, package_id, settled_at, ended_at, state, -1
     FROM charges
 ), differing AS (
-    SELECT examination_id, meter_id FROM (SELECT * FROM expected EXCEPT SELECT * FROM recorded) e
-    UNION
-    SELECT examination_id, meter_id FROM (SELECT * FROM recorded EXCEPT SELECT * FROM expected) r
+    SELECT examination_id, meter_id FROM both_sides
+    GROUP BY examination_id, meter_id, charged_at, package_id, settled_at, ended_at, state
+    HAVING sum(side) <> 0
 )
-SELECT meter_id, examination_id FROM differing
+SELECT DISTINCT meter_id, examination_id FROM differing
 """
 
 _PACKAGE_CONSERVATION = """

@@ -7,6 +7,7 @@ of packages are replayed, in time order, up to each meter's last T. Invariant 21
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
 from itertools import groupby
 from typing import TypeAlias
 
@@ -69,15 +70,20 @@ def retentions_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
             yield {"examination_id": examination_id, "retained_until": expected}
 
 
-def _events(view: SqlView, meter_id: int, last_at: Instant) -> list[_Event]:
-    moves = select(t.level_moves.c.moved_at, t.level_moves.c.delta).where(
-        t.level_moves.c.meter_id == meter_id
+def _events(view: SqlView, meter_id: int, last_at: Instant) -> Iterator[_Event]:
+    """In time order; moves are as many as instances, so they pass by and are not collected."""
+    moves = (
+        select(t.level_moves.c.moved_at, t.level_moves.c.delta)
+        .where(t.level_moves.c.meter_id == meter_id)
+        .order_by(t.level_moves.c.moved_at)
     )
-    events = [(row.moved_at, _DONE, 0, row.delta) for row in view.connection.execute(moves)]
+    terms: list[_Event] = []
     packages = select(t.packages).where(t.packages.c.meter_id == meter_id)
     for row in view.connection.execute(packages):
-        events.extend(_term(package_of(row), last_at))
-    return sorted(events)
+        terms.extend(_term(package_of(row), last_at))
+    rows = view.connection.execute(moves, execution_options=_IN_PARTS)
+    moved = ((row.moved_at, _DONE, 0, row.delta) for row in rows)
+    return merge(moved, sorted(terms), key=lambda event: event[:2])
 
 
 def _term(package: Package, last_at: Instant) -> Iterator[_Event]:
@@ -91,7 +97,7 @@ def _term(package: Package, last_at: Instant) -> Iterator[_Event]:
         yield (ends_at, _DONE if done else _PASSED, -package.quantity, 0)
 
 
-def _replayed(events: list[_Event]) -> Iterator[Episode]:
+def _replayed(events: Iterator[_Event]) -> Iterator[Episode]:
     limit = stored = 0
     sold = False
     started: Instant | None = None

@@ -20,6 +20,7 @@ from storage.archive import Archive
 from storage.invariants import JOURNAL, Check, Invariant, invariant
 from storage.invariants_charges import CHARGES
 from storage.replay import episodes_astray, retentions_astray
+from storage.replay_burns import burns_astray
 from storage.view import SqlView
 
 SHOWN_MAX = 20
@@ -72,19 +73,35 @@ LEFT JOIN examinations x ON x.id = c.examination_id AND x.account_id = m.account
 WHERE x.id IS NULL AND c.state IN ('funded', 'owed')
 """
 
+# Each admission meets the episode that began last before it, found in one pass over both: joined
+# by time it would meet every charge once per episode. Only where an episode outlived its grace.
 _GRACE_KEPT = """
-SELECT p.examination_id, p.meter_id, e.deadline
-FROM episodes e
-JOIN postings p ON p.meter_id = e.meter_id AND p.kind = 'charge' AND p.effective_at >= e.deadline
-    AND (e.closed_at IS NULL OR p.effective_at < e.closed_at)
-UNION
-SELECT x.id, m.id, e.deadline
-FROM episodes e
-JOIN meters m ON m.id = e.meter_id
-JOIN accounts a ON a.id = m.account_id
-    AND m.name = CASE WHEN a.plan = 'per_exam' THEN 'exam' ELSE 'capacity' END
-JOIN examinations x ON x.account_id = a.id AND x.admitted_at >= e.deadline
-    AND (e.closed_at IS NULL OR x.admitted_at < e.closed_at)
+WITH suspended AS (
+    SELECT DISTINCT meter_id FROM episodes WHERE closed_at IS NULL OR closed_at > deadline
+), line AS (
+    SELECT meter_id, started_at AS at, 0 AS turn, started_at, NULL AS examination_id
+    FROM episodes WHERE meter_id IN (SELECT meter_id FROM suspended)
+    UNION ALL
+    SELECT meter_id, effective_at, 1, NULL, examination_id FROM postings
+    WHERE kind = 'charge' AND meter_id IN (SELECT meter_id FROM suspended)
+    UNION ALL
+    SELECT m.id, x.admitted_at, 1, NULL, x.id
+    FROM meters m
+    JOIN accounts a ON a.id = m.account_id
+        AND m.name = CASE WHEN a.plan = 'per_exam' THEN 'exam' ELSE 'capacity' END
+    JOIN examinations x ON x.account_id = a.id
+    WHERE m.id IN (SELECT meter_id FROM suspended)
+), placed AS (
+    SELECT meter_id, at, examination_id,
+        max(started_at) OVER (PARTITION BY meter_id ORDER BY at, turn ROWS UNBOUNDED PRECEDING)
+            AS began
+    FROM line
+)
+SELECT DISTINCT p.examination_id, p.meter_id, e.deadline
+FROM placed p
+JOIN episodes e ON e.meter_id = p.meter_id AND e.started_at = p.began
+WHERE p.examination_id IS NOT NULL AND p.at >= e.deadline
+    AND (e.closed_at IS NULL OR p.at < e.closed_at)
 """
 
 _ONE_CREDIT = """
@@ -157,6 +174,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     invariant(14, "an account's level is the sum of its live instances' bytes", _LEVEL),
     invariant(23, "no package that has expired has units left", _EXPIRED_EMPTY),
 )
+BURN_ORDER = Check(number=7, name="the package that expires first is burned first")
 EPISODES = Check(number=15, name="capacity episodes equal those replayed from history")
 JOURNAL_GROWS = Check(number=19, name="the journal is what it was at each anchor, and more")
 RETENTIONS = Check(number=21, name="an examination is kept as long as its package says, no less")
@@ -166,6 +184,7 @@ OBJECTS = Check(number=13, name="every instance on record has its object, of its
 def verify(view: SqlView, *, archive: Archive | None) -> Report:
     """Run every check in the given snapshot; the objects only where an archive is given."""
     results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
+    results.append((BURN_ORDER, burns_astray(view)))
     results.append((EPISODES, episodes_astray(view)))
     results.append((JOURNAL_GROWS, anchors_astray(view)))
     results.append((RETENTIONS, retentions_astray(view)))
