@@ -33,7 +33,7 @@ _ISSUER: tuple[Path, ...] = (
     (0x00080051, 0x00400032),  # Universal Entity ID
     (0x00080051, 0x00400033),  # Universal Entity ID Type
 )
-_WANTED = frozenset(
+WANTED = frozenset(
     (
         *(_CHARACTER_SET, _SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_DATE, _ACCESSION_NUMBER),
         *(_MODALITY, _STUDY_DESCRIPTION, _PATIENT_NAME, _PATIENT_ID),
@@ -75,12 +75,12 @@ def identify(data_set: bytes | memoryview, transfer_syntax_uid: str) -> Identity
             return inflated
         data = memoryview(inflated)
     encoding = encoding_of(transfer_syntax_uid)
-    outcome = walk(data, encoding, _WANTED)
+    outcome = walk(data, encoding, WANTED)
     if isinstance(outcome, Uncertain):
-        outcome = read_with_pydicom(data, encoding, _WANTED)
+        outcome = read_with_pydicom(data, encoding, WANTED)
     if isinstance(outcome, Malformed):
         return outcome
-    return _identity(outcome.elements)
+    return identity_of(outcome.elements)
 
 
 def _inflate(data: memoryview) -> bytes | Malformed:
@@ -96,7 +96,9 @@ def _inflate(data: memoryview) -> bytes | Malformed:
     return Malformed(reason=Reason.TRUNCATED if whole else Reason.INFLATED_TOO_LARGE)
 
 
-def _identity(elements: Mapping[Path, bytes]) -> Identity:
+def identity_of(elements: Mapping[Path, bytes]) -> Identity:
+    """The identity from the raw values that a walk has found."""
+
     def raw(path: Path) -> bytes:
         return elements.get(path, b"").strip(_PADDING)
 
