@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -101,50 +101,68 @@ def cut_volume(
 
 
 class Worker:
-    """A process that reports what it was promised, line by line, until its power is cut."""
+    """A process that reports what it has promised, line by line, until its power is cut."""
 
     def __init__(self, module: str, *arguments: str | Path) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,
         )
-
-    @property
-    def _output(self) -> IO[str]:
         assert self._process.stdout is not None
-        return self._process.stdout
+        self._output = self._process.stdout.fileno()
+        self._unread = b""
 
     def lines(self, count: int) -> list[str]:
-        """The next `count` lines of its report, as soon as they are there; within a minute."""
-        watchdog = threading.Timer(60, self._process.kill)
-        watchdog.start()
-        found = [self._output.readline() for _ in range(count)]
-        watchdog.cancel()
-        if not all(line.endswith("\n") for line in found):
-            self._process.kill()
-            raise AssertionError(f"the worker ended early: {self._process.communicate()[1]}")
-        return [line.rstrip("\n") for line in found]
+        """The next `count` lines of its report, as soon as they are there; each within a minute."""
+        while self._unread.count(b"\n") < count:
+            if not self._read(timeout_s=60):
+                self.kill()
+                raise AssertionError(f"the worker said no more: {self._unread.decode()}")
+        *found, self._unread = self._unread.split(b"\n", count)
+        return [line.decode() for line in found]
+
+    def so_far(self) -> list[str]:
+        """What it has reported by now and nobody has read: all of this it must keep."""
+        while self._read(timeout_s=0):
+            pass
+        return self.lines(self._unread.count(b"\n"))
 
     def kill(self) -> list[str]:
         """End it at once; returns what it had reported beyond the lines that were read."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
-        rest, _ = self._process.communicate(timeout=60)
-        return [line.rstrip("\n") for line in rest.splitlines(keepends=True) if line[-1] == "\n"]
+        self._process.wait(60)
+        rest = self.so_far()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return rest
+
+    def _read(self, *, timeout_s: float) -> bool:
+        """Take what is in the pipe; False if nothing is, or nothing will be."""
+        if not select.select([self._output], [], [], timeout_s)[0]:
+            return False
+        chunk = os.read(self._output, 1 << 16)
+        self._unread += chunk
+        return bool(chunk)
 
 
-def cut_all(volumes: Sequence[CutVolume], worker: Worker) -> list[str]:
-    """Cut the power of all disks, kill the process, switch everything on again.
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """What a worker had said when its power went."""
 
-    Returns what the worker had reported and nobody had read. Only what was reported *before* the
-    cut was promised: a report may be on its way as the power goes, so the caller must make sure
-    that a report means something durable even then (a sync that fails after the cut is no promise).
-    """
+    before: list[str]
+    """It was read before the cut: a promise."""
+    during: list[str]
+    """It was on its way: the process lived on for a moment after its disks were gone."""
+
+
+def cut_all(volumes: Sequence[CutVolume], worker: Worker) -> Reports:
+    """Cut the power of all disks, kill the process, switch everything on again."""
+    before = worker.so_far()
     for volume in volumes:
         volume.cut()
-    rest = worker.kill()
+    during = worker.kill()
     for volume in volumes:
         volume.remount()
-    return rest
+    return Reports(before=before, during=during)

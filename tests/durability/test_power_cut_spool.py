@@ -44,11 +44,11 @@ def cut_once(volume: CutVolume, seed: int, bug: str, due: set[int], tally: Tally
     reported = worker.lines(random_.randint(1, RECORDS_MAX))
     # Between two reports as well: wait a moment that has nothing to do with them.
     threading.Event().wait(random_.random() * 0.01)
-    reported += cut_all([volume], worker)
-    gone = {int(line[1:]) for line in reported if line[0] == "-"}
+    reports = cut_all([volume], worker)
+    reported += reports.before
     acknowledged = {int(line[1:]) for line in reported if line[0] == "+"}
     due |= acknowledged
-    due -= gone
+    due -= {int(line[1:]) for line in reported + reports.during if line[0] == "-"}
     with open_spool(volume.path) as spool:
         tally.strange += [damage.what for damage in spool.damages()]
         found: set[int] = set()
