@@ -182,7 +182,7 @@ class Keeper:
             return
         self._daily_in_s = DAILY_RETRY_S
         with self._ledger.read() as view:
-            report = verify(view, archive=self._archive)
+            report = verify(view, archive=self._archive, fresh=self._ledger.read)
         self._observer.ledger_verified(report)
         if report.ok:
             with self._ledger.begin() as work:

@@ -6,7 +6,8 @@ no database. 15 is a replay, 19 compares with the anchors that the keeper record
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -181,15 +182,23 @@ RETENTIONS = Check(number=21, name="an examination is kept as long as its packag
 OBJECTS = Check(number=13, name="every instance on record has its object, of its size")
 
 
-def verify(view: SqlView, *, archive: Archive | None) -> Report:
-    """Run every check in the given snapshot; the objects only where an archive is given."""
+Fresh: TypeAlias = Callable[[], AbstractContextManager[SqlView]]
+"""Opens a second, later snapshot."""
+
+
+def verify(view: SqlView, *, archive: Archive | None, fresh: Fresh | None = None) -> Report:
+    """Run every check in the given snapshot; the objects only where an archive is given.
+
+    Objects are in no snapshot: one may be deleted, lawfully, while the check runs. With `fresh`, a
+    row whose object is astray is looked up once more, and counts only if it is still there.
+    """
     results = [(known.check, _rows(view, known.sql)) for known in INVARIANTS]
     results.append((BURN_ORDER, burns_astray(view)))
     results.append((EPISODES, episodes_astray(view)))
     results.append((JOURNAL_GROWS, anchors_astray(view)))
     results.append((RETENTIONS, retentions_astray(view)))
     if archive is not None:
-        results.append((OBJECTS, _objects_astray(view, archive)))
+        results.append((OBJECTS, _objects_astray(view, archive, fresh)))
     found = [_violation(check, rows) for check, rows in results]
     return Report(
         checks=tuple(check for check, _ in results),
@@ -211,7 +220,19 @@ def _rows(view: SqlView, sql: str) -> Iterator[Ids]:
         yield dict(row)
 
 
-def _objects_astray(view: SqlView, archive: Archive) -> Iterator[Ids]:
+def _still_there(fresh: Fresh | None, object_key: str) -> bool:
+    if fresh is None:
+        return True
+    with fresh() as later:
+        return any(
+            later.connection.execute(
+                select(table.c.examination_id).where(table.c.object_key == object_key).limit(1)
+            ).first()
+            for table in (t.instances, t.conflicts)
+        )
+
+
+def _objects_astray(view: SqlView, archive: Archive, fresh: Fresh | None) -> Iterator[Ids]:
     """Instances and set-aside newcomers whose object is missing or has another size."""
     for table in (t.instances, t.conflicts):
         # By examination, since a remote archive is asked folder by folder.
@@ -226,7 +247,7 @@ def _objects_astray(view: SqlView, archive: Archive) -> Iterator[Ids]:
             for row in rows:
                 info = found.get(row.object_key)
                 size = None if info is None else info.size_bytes
-                if size != row.size_bytes:
+                if size != row.size_bytes and _still_there(fresh, row.object_key):
                     yield {
                         "examination_id": row.examination_id,
                         "object_key": row.object_key,

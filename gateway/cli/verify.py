@@ -11,6 +11,7 @@ from gateway.cli.output import AsJson
 from gateway.cli.problem import REFUSED
 
 if TYPE_CHECKING:
+    from storage.invariants import Check
     from storage.verify import Report
 
 
@@ -26,15 +27,41 @@ def verify(context: typer.Context, *, as_json: AsJson = False) -> None:
     archive = open_archive(session.settings(context))
     with (
         output.console(stderr=True).status("checking the ledger and the archive"),
-        session.reading(context) as view,
+        session.opened(context) as ledger,
+        ledger.read() as view,
     ):
-        report = run(view, archive=archive)
+        report = run(view, archive=archive, fresh=ledger.read)
     if as_json:
         output.document(_document(report))
     else:
         _show(report)
     if not report.ok:
         raise typer.Exit(REFUSED)
+
+
+_DEVELOPERS = "stop billing from these figures and call the developers"
+_WHAT_TO_DO = {
+    1: f"the journal itself is damaged: {_DEVELOPERS}",
+    2: "what is shown differs from the journal, which is right: bill from `tollgate statement`, "
+    "call the developers",
+    13: "an image is missing or damaged: restore the object from a backup, or have the study sent "
+    "again; the size and the key stand above",
+    14: "bytes are counted wrong: on the plan per-capacity the limit may act too early or too "
+    "late; call the developers",
+    17: "AI calls are set aside for nobody: `tollgate ai list --pending` shows the holds; call "
+    "the developers",
+    18: "arrears began and nobody was told: tell the hospital, see `tollgate account show`",
+    19: "the journal was changed behind the ledger's back: restore the database from a backup to "
+    "a copy, compare, find out who had access",
+    21: "an examination may be listed for deletion too early: delete nothing until it is mended; "
+    "call the developers",
+}
+"""What to do about a violated check, by its number; `_DEVELOPERS` for the others."""
+
+
+def what_to_do(check: Check) -> str:
+    """What an operator does about a violated check."""
+    return _WHAT_TO_DO.get(check.number, _DEVELOPERS)
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -46,6 +73,7 @@ def _document(report: Report) -> dict[str, Any]:
                 "number": check.number,
                 "name": check.name,
                 "ok": check not in violations,
+                "what_to_do": what_to_do(check) if check in violations else None,
                 "violations": violations[check].count if check in violations else 0,
                 "rows": [dict(row) for row in violations[check].rows]
                 if check in violations
@@ -70,8 +98,13 @@ def _show(report: Report) -> None:
             output.say("              " + ", ".join(f"{name} {row[name]}" for name in row))
         if (hidden := violation.count - len(violation.rows)) > 0:
             output.say(f"              and {units.count(hidden)} more")
+        output.say(f"              what to do: {what_to_do(check)}")
     total = len(report.checks)
     if report.ok:
         output.say(output.styled(f"all {total} checks hold", "bold green"))
     else:
         output.say(output.styled(f"{len(violations)} of {total} checks violated", "bold red"))
+        output.hint(
+            "nothing was repaired, and uploads go on; before anything else copy the data volume "
+            "(PostgreSQL: pg_dump), and keep this report"
+        )
