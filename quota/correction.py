@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quota import service
+from quota import granting, service
 from quota.account import EXAM, Account
 from quota.action import By
 from quota.book import Book, entry, returned
 from quota.facts import Charged, ChargeReversed, EpisodeMoved, OwedWrittenOff
 from quota.ledger import GRACE, Episode, LedgerAccount, PostingKind
 from quota.order import Order, OrderState, Rejected
+from quota.ordering import open_books
 from quota.ports import Work
 from quota.time import Instant
 
@@ -120,18 +121,17 @@ def _move_episode(book: Book, episode: Episode) -> None:
 def void_order(work: Work, number: str, *, by: By) -> Order | Rejected:
     """Take an order back: what is left of its packages lapses; what was used stays used (ORD-2).
 
-    One that is not credited yet never will be. Voiding twice changes nothing. Raises UnknownOrder.
+    Its licences are revoked, its services cancelled unless accepted or over. One that is not
+    credited yet never will be. Voiding twice changes nothing. Raises UnknownOrder.
     """
-    known = service.known_order(work, number)
-    account = work.account(known.account_id)
-    books = {
-        meter: service.open_book(work, account, meter)
-        for meter in sorted({line.meter for line in known.lines}, key=service.lock_order)
-    }
+    service.known_order(work, number)
+    work.lock_order(number)
     known = service.known_order(work, number)
     if known.state is OrderState.VOIDED:
         return known
-    at = max((book.at for book in books.values()), default=work.clock())
+    granting.lock_scopes(work, known)
+    books = open_books(work, work.account(known.account_id), known)
+    at = max((book.at for book in books.values()), default=0)
     for book in books.values():
         service.record(work, book)
         for package in work.packages_of_order(number, book.meter.id):
@@ -139,6 +139,7 @@ def void_order(work: Work, number: str, *, by: By) -> Order | Rejected:
                 book.end(package, at=book.at, voided=True)
         book.turn_clock()
         service.record(work, book)
+    at = max(at, granting.take_back(work, known, not_before=at))
     work.mark_voided(number, voided_at=at)
     _note(work, by, "order_void", number)
     return service.known_order(work, number)

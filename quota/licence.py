@@ -67,6 +67,17 @@ class Licence:
         return LicenceState.AHEAD if at < self.starts_at else LicenceState.ACTIVE
 
 
+def overlapping(one: Licence, other: Licence) -> bool:
+    """Whether two licences that nobody revoked cover an instant twice (invariant 20)."""
+    if (one.scope, one.feature) != (other.scope, other.feature):
+        return False
+    if one.revoked_at is not None or other.revoked_at is not None:
+        return False
+    starts = max(one.starts_at, other.starts_at)
+    ends = [known.ends_at for known in (one, other) if known.ends_at is not None]
+    return all(starts < end for end in ends)
+
+
 def effective(licences: Iterable[Licence], feature: str, *, at: Instant) -> Licence | None:
     """The licence that opens `feature` at `at`, of an institution's own and its consortia's."""
     opening = (

@@ -11,7 +11,9 @@ from enum import StrEnum
 
 from quota.account import CAPACITY
 from quota.ledger import Episode, Meter
+from quota.licence import Licence
 from quota.package import Package
+from quota.service_term import BoughtService
 from quota.standing import low_threshold
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 
@@ -98,6 +100,40 @@ def of_credit(meter: Meter, package: Package, *, at: Instant) -> Notice:
             "quantity": package.quantity,
             "expires_at": package.expires_at or 0,
             "expired": int(package.expired(at)),
+        },
+    )
+
+
+def of_licence(opened: Licence, *, at: Instant) -> Notice:
+    """CREDITED, once per licence; `expired` says that it came after its term (ORD-3)."""
+    over = opened.ends_at is not None and at >= opened.ends_at
+    return Notice(
+        account_id=opened.account_id,
+        kind=NoticeKind.CREDITED,
+        key=f"{NoticeKind.CREDITED}:licence:{opened.id}",
+        raised_at=at,
+        meter=f"licence:{opened.feature}",
+        details={
+            "licence": opened.id,
+            "starts_at": opened.starts_at,
+            "expires_at": opened.ends_at or 0,
+            "expired": int(over),
+        },
+    )
+
+
+def of_service(begun: BoughtService, *, at: Instant) -> Notice:
+    """CREDITED, once per service; `expired` says that it came after its time (ORD-3)."""
+    return Notice(
+        account_id=begun.account_id,
+        kind=NoticeKind.CREDITED,
+        key=f"{NoticeKind.CREDITED}:service:{begun.id}",
+        raised_at=at,
+        meter=f"service:{begun.kind}",
+        details={
+            "service": begun.id,
+            "expires_at": begun.ends_at,
+            "expired": int(at >= begun.ends_at),
         },
     )
 

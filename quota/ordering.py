@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quota import order, sale
+from quota import granting, order, sale
 from quota.account import Account
 from quota.action import By
 from quota.book import Book
@@ -36,6 +36,7 @@ def place(
         catalogue=catalogue,
         by_operator=by is not None,
     )
+    rejected = rejected or granting.fault_in(work, request, account)
     if rejected is not None:
         return rejected
     if (placed := work.add_order(request, placed_at=work.clock())) is not None:
@@ -68,28 +69,35 @@ def pay(work: Work, number: str) -> Order:
 
 
 def credit(work: Work, number: str) -> Order:
-    """Turn a paid order into packages, once (ORD-2); pays arrears off first (§3 offset).
+    """Turn a paid order into what was bought, once (ORD-2); pays arrears off first (§3 offset).
 
     Raises UnknownOrder; an order that is not paid, or credited already, stays as it is.
     """
-    known = known_order(work, number)
-    if known.state is not OrderState.PAID:
-        return known
-    account = work.account(known.account_id)
-    # The meter's lock orders two deliveries of one order; only then is `credited_at` final.
-    books = {
-        meter: open_book(work, account, meter)
-        for meter in sorted({line.meter for line in known.lines}, key=lock_order)
-    }
+    if known_order(work, number).state is not OrderState.PAID:
+        return known_order(work, number)
+    # Two deliveries of one order come one after the other: only now is its state final.
+    work.lock_order(number)
     known = known_order(work, number)
     if known.paid_at is None or known.state is not OrderState.PAID:
         return known
+    account = work.account(known.account_id)
+    granting.lock_scopes(work, known)
+    books = open_books(work, account, known)
     for line in known.lines:
-        _credit_line(work, books[line.meter], account, line, paid_at=known.paid_at)
+        if line.metered:
+            _credit_line(work, books[line.meter], account, line, paid_at=known.paid_at)
     for book in books.values():
         work.record(book.meter, book.facts)
-    work.mark_credited(number, credited_at=max(book.at for book in books.values()))
+    at = max((book.at for book in books.values()), default=0)
+    at = max(at, granting.grant(work, known, account, not_before=at))
+    work.mark_credited(number, credited_at=at)
     return known_order(work, number)
+
+
+def open_books(work: Work, account: Account, known: Order) -> dict[str, Book]:
+    """The books of every meter that an order is about, locked in their order (§13)."""
+    meters = {line.meter for line in known.lines if line.metered}
+    return {meter: open_book(work, account, meter) for meter in sorted(meters, key=lock_order)}
 
 
 def _credit_line(

@@ -7,7 +7,7 @@ operation finds its first attempt by its key (§9).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,9 +17,11 @@ from quota.action import Action
 from quota.facts import Charged, Fact
 from quota.hold import Hold
 from quota.ledger import Meter
+from quota.licence import Licence, Scope
 from quota.notice import Notice
 from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
+from quota.service_term import BoughtService
 from quota.time import Instant
 
 
@@ -116,6 +118,30 @@ class View(Protocol):
         """Numbers of the orders that are paid and not credited, oldest payment first."""
         ...
 
+    def payer_of(self, institution_id: int) -> int | None:
+        """The account that pays for an institution; None for an unknown one."""
+        ...
+
+    def consortia_of(self, institution_id: int) -> Sequence[int]:
+        """The consortia of which an institution is a member."""
+        ...
+
+    def payers_of(self, consortium_id: int) -> Set[int]:
+        """The accounts of a consortium: its own, and those that pay for its members."""
+        ...
+
+    def licences(
+        self, *, scope: Scope | None = None, order_number: str | None = None
+    ) -> Sequence[Licence]:
+        """Licences of one scope, of one order, or all, in the order of their beginning."""
+        ...
+
+    def services(
+        self, *, account_id: int | None = None, order_number: str | None = None
+    ) -> Sequence[BoughtService]:
+        """Services of one account, of one order, or all, as credited."""
+        ...
+
 
 class Work(View, Protocol):
     """One state-changing transaction."""
@@ -186,6 +212,44 @@ class Work(View, Protocol):
 
     def note_action(self, *, actor: str, action: str, subject: str, reason: str) -> None:
         """Journal what an operator did, with who and why (STATE-6)."""
+        ...
+
+    def lock_order(self, number: str) -> None:
+        """Lock an order, before all else: two deliveries of it come one after the other."""
+        ...
+
+    def lock_scope(self, scope: Scope) -> None:
+        """Lock whose licences are to change, before any meter, in the order of `lock_key`."""
+        ...
+
+    def add_licence(
+        self, *, order: Order, line: OrderLine, scope: Scope, credited_at: Instant, term: Validity
+    ) -> Licence:
+        """Insert a licence; refuses one that overlaps another of its scope and feature."""
+        ...
+
+    def revoke_licence(self, licence_id: int, *, revoked_at: Instant) -> None:
+        """Note the revocation."""
+        ...
+
+    def add_service(
+        self, *, order: Order, line: OrderLine, credited_at: Instant, ends_at: Instant
+    ) -> BoughtService:
+        """Insert a service, of the institution that the order names."""
+        ...
+
+    def end_service(
+        self,
+        service_id: int,
+        *,
+        accepted_at: Instant | None = None,
+        cancelled_at: Instant | None = None,
+    ) -> None:
+        """Note that the customer accepted it, or that it was cancelled."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Put a notice that is no meter's into the outbox, once per key (§10)."""
         ...
 
     def commit(self) -> None:

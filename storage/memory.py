@@ -36,6 +36,7 @@ from quota.order import Order, OrderLine, OrderRequest, Validity
 from quota.package import Package
 from quota.ports import Funding
 from quota.time import Clock, Instant
+from storage.memory_bought import MemoryBoughtWork
 from storage.memory_view import MemoryState, MemoryView
 
 
@@ -59,7 +60,7 @@ class MemoryLedger:
             yield MemoryWork(self)
 
 
-class MemoryWork(MemoryView):
+class MemoryWork(MemoryBoughtWork, MemoryView):
     """A transaction. It rolls back unless `commit()` was called."""
 
     def __init__(self, ledger: MemoryLedger) -> None:
@@ -245,9 +246,13 @@ class MemoryWork(MemoryView):
                     storage_years=line.storage_years,
                     years=line.years,
                     renews_package_id=line.renews_package_id,
+                    months=line.months,
+                    consortium_id=line.consortium_id,
+                    renews_licence_id=line.renews_licence_id,
                 )
                 for line_id, line in enumerate(request.lines, start=first_id)
             ),
+            institution_id=request.institution_id,
         )
         self._state.orders[request.number] = order
         return order

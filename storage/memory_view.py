@@ -17,6 +17,7 @@ from quota.notice import Notice
 from quota.order import Order, OrderState
 from quota.package import Package
 from quota.time import Clock, Instant
+from storage.memory_bought import Bought, MemoryBoughtView
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,6 +37,7 @@ class MemoryState:
     """By meter and key."""
     notices: dict[str, Notice] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
+    bought: Bought = field(default_factory=Bought)
 
     def copy(self) -> MemoryState:
         """A state that can be changed without touching this one."""
@@ -51,10 +53,11 @@ class MemoryState:
             holds=dict(self.holds),
             notices=dict(self.notices),
             actions=list(self.actions),
+            bought=self.bought.copy(),
         )
 
 
-class MemoryView:
+class MemoryView(MemoryBoughtView):
     """One snapshot of the ledger."""
 
     def __init__(self, state: MemoryState, clock: Clock) -> None:

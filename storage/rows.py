@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from quota.account import Account, Plan
 from quota.ledger import Episode, Meter
 from quota.notice import Notice, NoticeKind
+from quota.order import OrderLine
 from quota.package import Package
 
 
@@ -67,6 +68,21 @@ def package_of(row: Row[tuple[object, ...]]) -> Package:
         voided_at=row.voided_at,
         ended_at=row.ended_at,
         unlimited=row.unlimited,
+    )
+
+
+def order_line_of(row: Row[tuple[object, ...]]) -> OrderLine:
+    """A line of an order from its row."""
+    return OrderLine(
+        id=row.id,
+        meter=row.meter,
+        quantity=row.quantity,
+        storage_years=row.storage_years,
+        years=row.years,
+        renews_package_id=row.renews_package_id,
+        months=row.months,
+        consortium_id=row.consortium_id,
+        renews_licence_id=row.renews_licence_id,
     )
 
 

@@ -20,6 +20,7 @@ from storage.anchors import anchors_astray
 from storage.archive import Archive
 from storage.invariants import JOURNAL, Check, Invariant, invariant
 from storage.invariants_charges import CHARGES
+from storage.invariants_sales import SALES
 from storage.replay import episodes_astray, retentions_astray
 from storage.replay_burns import burns_astray
 from storage.view import SqlView
@@ -105,23 +106,6 @@ WHERE p.examination_id IS NOT NULL AND p.at >= e.deadline
     AND (e.closed_at IS NULL OR p.at < e.closed_at)
 """
 
-_ONE_CREDIT = """
-SELECT l.id AS order_line_id, l.order_id, coalesce(k.packages, 0) AS packages,
-    coalesce(p.credits, 0) AS credits
-FROM order_lines l
-JOIN orders o ON o.id = l.order_id
-LEFT JOIN (SELECT order_line_id, count(*) AS packages FROM packages GROUP BY order_line_id) k
-    ON k.order_line_id = l.id
-LEFT JOIN (
-    SELECT order_line_id, count(*) AS credits FROM postings WHERE kind = 'credit'
-    GROUP BY order_line_id
-) p ON p.order_line_id = l.id
-WHERE coalesce(k.packages, 0) <> CASE WHEN o.credited_at IS NULL THEN 0 ELSE 1 END
-    OR coalesce(p.credits, 0) <>
-        CASE WHEN o.credited_at IS NULL OR l.quantity = 0 THEN 0 ELSE 1 END
-    OR (o.credited_at IS NOT NULL AND o.paid_at IS NULL)
-"""
-
 _PACKAGE_SIZE = """
 SELECT k.id AS package_id, k.meter_id, k.quantity
 FROM packages k
@@ -169,7 +153,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     invariant(5, "every metered examination has exactly one charge", _ONE_CHARGE),
     invariant(5, "every charge is an examination's of the same account", _NO_LONE_CHARGE),
     invariant(10, "nothing is admitted at or after the deadline of an episode", _GRACE_KEPT),
-    invariant(11, "every credited order line became one package", _ONE_CREDIT),
+    *SALES,
     invariant(12, "a package holds what its line sold, in whole thousands or TB", _PACKAGE_SIZE),
     invariant(14, "examinations count their instances and bytes", _EXAMINATION_SIZE),
     invariant(14, "an account's level is the sum of its live instances' bytes", _LEVEL),

@@ -15,7 +15,7 @@ from quota.package import Package
 from quota.time import Clock, Instant
 from storage import tables as t
 from storage.funding import DUE
-from storage.rows import account_of, meter_of, package_of
+from storage.rows import account_of, meter_of, order_line_of, package_of
 from storage.view_more import FurtherView
 
 _OPEN_EPISODE = (t.episodes.c.meter_id == t.meters.c.id) & t.episodes.c.closed_at.is_(None)
@@ -126,16 +126,7 @@ class SqlView(FurtherView):
             wanted = wanted.where(t.order_lines.c.order_id == rows[0].id)
         for line in self.connection.execute(wanted):
             if line.order_id in lines:
-                lines[line.order_id].append(
-                    OrderLine(
-                        id=line.id,
-                        meter=line.meter,
-                        quantity=line.quantity,
-                        storage_years=line.storage_years,
-                        years=line.years,
-                        renews_package_id=line.renews_package_id,
-                    )
-                )
+                lines[line.order_id].append(order_line_of(line))
         return [
             Order(
                 number=row.number,
@@ -146,6 +137,7 @@ class SqlView(FurtherView):
                 credited_at=row.credited_at,
                 lines=tuple(lines[row.id]),
                 voided_at=row.voided_at,
+                institution_id=row.institution_id,
             )
             for row in rows
         ]

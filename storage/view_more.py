@@ -14,9 +14,10 @@ from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
 from storage.rows import notice_of, package_of
+from storage.view_bought import BoughtView
 
 
-class FurtherView:
+class FurtherView(BoughtView):
     """Half of `SqlView`: reads on its connection."""
 
     connection: Connection

@@ -21,6 +21,7 @@ from storage.funding import BURNABLE, funding
 from storage.recording import record
 from storage.rows import meter_of, package_of
 from storage.view import METER, SqlView
+from storage.work_bought import BoughtWork
 
 _LOCK_METER = (
     select(t.meters.c.id)
@@ -30,7 +31,7 @@ _LOCK_METER = (
 _BURN_HEAD = BURNABLE.limit(bindparam("limit"))
 
 
-class SqlWork(SqlView):
+class SqlWork(BoughtWork, SqlView):
     """A transaction. It rolls back unless `commit()` was called.
 
     `clock_column` reads the database's clock along with a row, where asking for it alone would be
@@ -134,6 +135,7 @@ class SqlWork(SqlView):
             "account_id": request.account_id,
             "fingerprint": request.fingerprint,
             "placed_at": placed_at,
+            "institution_id": request.institution_id,
         }
         order_id = self.insert_new(t.orders, values)
         if order_id is None:
@@ -148,6 +150,9 @@ class SqlWork(SqlView):
                     storage_years=line.storage_years,
                     years=line.years,
                     renews_package_id=line.renews_package_id,
+                    months=line.months,
+                    consortium_id=line.consortium_id,
+                    renews_licence_id=line.renews_licence_id,
                 )
             )
         return self.order(request.number)

@@ -13,15 +13,18 @@ from gateway.cli import (
     ai,
     config,
     conflict,
+    consortium,
     device,
     exam_acts,
     institution,
     journal,
+    licence,
     notice,
     order_void,
     package,
     refusal,
     retention,
+    service,
     session,
 )
 from gateway.cli.group import Root, examples
@@ -135,7 +138,10 @@ app.command(
         "tollgate statement 1 --month 2026-11 --lines --csv november.csv",
     ),
 )(statement)
+app.add_typer(licence.app, name="licence", rich_help_panel="Quota")
+app.add_typer(service.app, name="service", rich_help_panel="Quota")
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
+app.add_typer(consortium.app, name="consortium", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(exam_acts.app, name="exam", rich_help_panel="What was sent")
 app.add_typer(conflict.app, name="conflict", rich_help_panel="What was sent")

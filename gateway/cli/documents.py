@@ -11,7 +11,7 @@ from quota.time import MICROSECONDS_PER_SECOND, Instant, isoformat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from quota.order import Order
+    from quota.order import Order, OrderLine
     from quota.service import MeterReading
     from storage.conflict_report import ConflictRow
     from storage.packages import Stock
@@ -157,20 +157,29 @@ def order_document(order: Order, account: str) -> Document:
         "account": account,
         "account_id": order.account_id,
         "state": order.state.value,
-        "lines": [
-            {
-                "meter": line.meter,
-                "quantity": line.quantity,
-                "storage_years": line.storage_years,
-                "years": line.years,
-                "renews_package_id": line.renews_package_id,
-            }
-            for line in order.lines
-        ],
+        "institution_id": order.institution_id,
+        "lines": [_line(line) for line in order.lines],
         "placed_at": _text(order.placed_at),
         "paid_at": _text(order.paid_at),
         "credited_at": _text(order.credited_at),
         "voided_at": _text(order.voided_at),
+    }
+
+
+def _line(line: OrderLine) -> Document:
+    bought = {
+        "meter": line.meter,
+        "quantity": line.quantity,
+        "storage_years": line.storage_years,
+        "years": line.years,
+        "renews_package_id": line.renews_package_id,
+    }
+    if line.metered:
+        return bought
+    return bought | {
+        "months": line.months,
+        "consortium_id": line.consortium_id,
+        "renews_licence_id": line.renews_licence_id,
     }
 
 
@@ -211,5 +220,9 @@ def plain(record: Any) -> Document:
     }
 
 
-def _text(instant: Instant | None) -> str | None:
+def instant_text(instant: Instant | None) -> str | None:
+    """An instant as RFC 3339 in UTC, or null."""
     return None if instant is None else isoformat(instant)
+
+
+_text = instant_text

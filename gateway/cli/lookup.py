@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import typer
+
 from gateway.cli.problem import Problem
 from gateway.cli.values import did_you_mean
+from quota.action import By
 
 if TYPE_CHECKING:
     from quota.account import Account
     from quota.order import Order
+    from storage.consortia import Consortium
     from storage.records import Institution
     from storage.view import SqlView
 
@@ -38,9 +42,23 @@ def institution(view: SqlView, reference: str) -> Institution:
     return _one("institution", reference, institutions(view))
 
 
+def consortium(view: SqlView, reference: str) -> Consortium:
+    """The consortium of that id or name; raises Problem."""
+    from storage.consortia import consortia
+
+    return _one("consortium", reference, consortia(view))
+
+
 def institution_id(view: SqlView, reference: str | None) -> int | None:
     """The id of the institution meant, None where none was named; raises Problem."""
     return None if reference is None else institution(view, reference).id
+
+
+def operator(actor: str, reason: str) -> By:
+    """Who acts, and why; raises BadParameter where either is missing."""
+    if not actor.strip() or not reason.strip():
+        raise typer.BadParameter("an operator's act is journaled: say why with --reason TEXT")
+    return By(actor=actor.strip(), reason=reason.strip())
 
 
 def order(view: SqlView, number: str) -> Order:

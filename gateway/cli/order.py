@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import documents, lookup, output, sales, session, units
 from gateway.cli import order_lines as lines
+from gateway.cli import order_place as place
 from gateway.cli.crediting import await_credit
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
-from quota.action import By
-from quota.order import OrderRequest, OrderState, Rejected
+from quota.order import OrderState, Rejected
 
 if TYPE_CHECKING:
     from quota.account import Account
@@ -30,32 +28,8 @@ _STATE_STYLES = {
     OrderState.VOIDED: "red",
 }
 
-NumberOption = Annotated[
-    str,
-    typer.Option(
-        metavar="NO",
-        help="Number in the selling system. The same number with the same content again "
-        "changes nothing.",
-        show_default=False,
-    ),
-]
-ByOperatorOption = Annotated[
-    bool,
-    typer.Option(
-        "--by-operator",
-        metavar="",
-        help="An operator books it, on an agreement: needed for --unlimited; journaled.",
-    ),
-]
-ReasonOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Why an operator acts; journaled.", show_default=False)
-]
-ActorOption = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="Which operator; journaled.", default_factory=getuser),
-]
-
 app = noun("What is bought: orders are placed, paid and credited.")
+app.command(epilog=place.EXAMPLES)(place.place)
 
 _COLUMNS = [
     Column(title="order"),
@@ -115,75 +89,6 @@ def quote(
     output.table(sales.QUOTE_COLUMNS, sales.quote_rows(quoted, catalogue), empty="")
 
 
-@app.command(
-    epilog=examples(
-        "tollgate order place --account 1 --exams 2000 --order-no 2026-0042",
-        "tollgate order place --account 2 --capacity-tb 1 --years 5 --order-no 2026-0043",
-        "tollgate order place --account 1 --ai glaucoma --calls 1000 --order-no 2026-0044",
-    )
-)
-def place(
-    context: typer.Context,
-    *,
-    account: Annotated[
-        str,
-        typer.Option(
-            metavar="ACCOUNT", help="For whom: the account's id or name.", show_default=False
-        ),
-    ],
-    exams: lines.ExamsOption = None,
-    storage_years: lines.StorageYearsOption = None,
-    capacity_tb: lines.CapacityOption = None,
-    years: lines.YearsOption = None,
-    renews: lines.RenewsOption = None,
-    ai: lines.AiOption = None,
-    calls: lines.CallsOption = None,
-    unlimited: lines.UnlimitedOption = False,
-    by_operator: ByOperatorOption = False,
-    reason: ReasonOption = "",
-    actor: ActorOption,
-    order_no: NumberOption,
-    as_json: AsJson = False,
-) -> None:
-    """Place an order. Nothing is credited before it is paid."""
-    # tidy: long because every option is declared, and handed on by its name
-    from config import load_catalogue
-    from quota import service as quota_service
-
-    wanted = lines.Wanted(
-        exams=exams,
-        storage_years=storage_years,
-        capacity_tb=capacity_tb,
-        years=years,
-        renews=renews,
-        ai=ai,
-        calls=calls,
-        unlimited=unlimited,
-    )
-    by = _operator(actor, reason) if by_operator else None
-    catalogue = load_catalogue(session.settings(context))
-    with session.writing(context) as work:
-        buyer = lookup.account(work, account)
-        request = OrderRequest(number=order_no, account_id=buyer.id, lines=wanted.lines())
-        order = quota_service.place(work, request, catalogue=catalogue, by=by)
-        if isinstance(order, Rejected):
-            raise Problem(order.message, rule=order.rule)
-        work.commit()
-    if as_json:
-        output.document(documents.order_document(order, buyer.name))
-        return
-    output.say(f"order {order.number} is {order.state}: {_lines(order)} for {buyer.name}")
-    if order.state is OrderState.PLACED:
-        output.hint(f"next: tollgate order pay {shlex.quote(order.number)}")
-
-
-def _operator(actor: str, reason: str) -> By:
-    """Who acts, and why. Raises BadParameter where either is missing."""
-    if not actor.strip() or not reason.strip():
-        raise typer.BadParameter("an operator's act is journaled: say why with --reason TEXT")
-    return By(actor=actor.strip(), reason=reason.strip())
-
-
 @app.command(epilog=examples("tollgate order pay 2026-0042"))
 def pay(
     context: typer.Context,
@@ -223,7 +128,7 @@ def pay(
     if as_json:
         output.document(documents.order_document(order, account.name))
     elif order.state is OrderState.CREDITED:
-        output.say(f"order {order.number} is credited: {_lines(order)} for {account.name}")
+        output.say(f"order {order.number} is credited: {lines.of_order(order)} for {account.name}")
         output.say(
             f"available now {units.amount(available.name, available.available)}, "
             f"owed {units.amount(available.name, available.owed)}"
@@ -266,13 +171,9 @@ def _row(order: Order, account: Account) -> list[output.Cell]:
         order.number,
         f"{account.name} ({account.id})",
         output.styled(order.state.value, _STATE_STYLES[order.state]),
-        _lines(order),
+        lines.of_order(order),
         *(
             units.local(instant, account.zone)
             for instant in (order.placed_at, order.paid_at, order.credited_at)
         ),
     ]
-
-
-def _lines(order: Order) -> str:
-    return ", ".join(lines.described(line) for line in order.lines)

@@ -14,7 +14,7 @@ from quota.catalogue import LICENCE_PREFIX, SERVICE_PREFIX
 from quota.order import STORAGE_YEARS_MAX, TERABYTE, LineRequest
 
 if TYPE_CHECKING:
-    from quota.order import OrderLine
+    from quota.order import Order, OrderLine
 
 ExamsOption = Annotated[
     int | None,
@@ -217,6 +217,11 @@ def described(line: OrderLine | LineRequest) -> str:
             return f"{prefix.removesuffix(':')} {name}{ended}"
     renewing = "" if line.renews_package_id is None else f", renewing {line.renews_package_id}"
     return f"{units.amount(line.meter, line.quantity)} for {term}{renewing}"
+
+
+def of_order(order: Order) -> str:
+    """All lines in words."""
+    return ", ".join(described(line) for line in order.lines)
 
 
 def _counted(number: int, unit: str) -> str:

@@ -36,6 +36,13 @@ from storage.tables.registry import (
     institutions,
     operator_actions,
 )
+from storage.tables.sales import (
+    consortia,
+    consortium_members,
+    institution_tokens,
+    licences,
+    services,
+)
 from storage.tables.scrubbing import archive_rounds, damaged_objects
 
 __all__ = [
@@ -45,6 +52,8 @@ __all__ = [
     "archive_rounds",
     "charges",
     "conflicts",
+    "consortia",
+    "consortium_members",
     "damaged_objects",
     "deleted_objects",
     "device_networks",
@@ -59,8 +68,10 @@ __all__ = [
     "hold_shares",
     "holds",
     "instances",
+    "institution_tokens",
     "institutions",
     "level_moves",
+    "licences",
     "metadata",
     "meters",
     "notices",
@@ -71,4 +82,5 @@ __all__ = [
     "postings",
     "refusals",
     "refused_instances",
+    "services",
 ]

@@ -31,6 +31,7 @@ orders = Table(
     Column("paid_at", INSTANT),
     Column("credited_at", INSTANT),
     Column("voided_at", INSTANT),
+    ref("institution_id", "institutions", nullable=True),
 )
 _TO_CREDIT = text("credited_at IS NULL AND paid_at IS NOT NULL AND voided_at IS NULL")
 Index(
@@ -51,6 +52,9 @@ order_lines = Table(
     Column("storage_years", Integer, nullable=False),
     Column("years", Integer, nullable=False, server_default="1"),
     Column("renews_package_id", ID),
+    Column("months", Integer, nullable=False, server_default="0"),
+    Column("renews_licence_id", ID),
+    ref("consortium_id", "consortia", nullable=True),
     UniqueConstraint("order_id", "line_no"),
 )
 

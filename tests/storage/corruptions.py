@@ -335,6 +335,33 @@ CORRUPTIONS = [
         """,
     ),
     Corruption(
+        20,
+        "two licences of one feature that share a microsecond",
+        """
+        INSERT INTO licences (order_line_id, account_id, institution_id, feature, purchased_at,
+            credited_at, starts_at, ends_at) VALUES
+            (901, 1, 1, 'mobile', 10, 10, 10, 20), (902, 1, 1, 'mobile', 10, 10, 19, 30),
+            (903, 1, 1, 'mobile', 10, 10, 30, 40), (904, 1, 2, 'mobile', 10, 10, 10, 40)
+        """,
+    ),
+    Corruption(
+        20,
+        "a licence for good beside one that was revoked later",
+        """
+        INSERT INTO licences (order_line_id, account_id, consortium_id, feature, purchased_at,
+            credited_at, starts_at, ends_at, revoked_at) VALUES
+            (901, 1, 1, 'mobile', 10, 10, 10, 20, 11), (902, 1, 1, 'mobile', 10, 10, 10, NULL, NULL)
+        """,
+    ),
+    Corruption(
+        11,
+        "a licence for a line that was not credited",
+        """
+        INSERT INTO licences (order_line_id, account_id, institution_id, feature, purchased_at,
+            credited_at, starts_at, ends_at) VALUES (4, 1, 1, 'mobile', 10, 10, 10, 20)
+        """,
+    ),
+    Corruption(
         21,
         "an examination kept for less than its package says",
         "UPDATE examinations SET retained_until = retained_until - 1 WHERE id = 'examination-1-1'",

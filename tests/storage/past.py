@@ -82,6 +82,7 @@ class Copy:
             for table in ("postings", "entries"):
                 for action in ("update", "delete"):
                     connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{action}")
+            connection.execute("DROP TRIGGER IF EXISTS licences_no_overlap")
             for statement in statements:
                 assert connection.execute(statement).rowcount > 0, f"nothing: {statement}"
             connection.commit()
