@@ -18,6 +18,7 @@ from quota.opening import close_month
 from quota.order import Order
 from storage.anchors import anchor_journal
 from storage.archive import Archive
+from storage.archive.checking import Verdict
 from storage.bookkeeping import due_meters, meters_to_close, meters_to_remind
 from storage.conflicts import Expired, Limits, expire
 from storage.deletion import delete_objects, objects_to_delete
@@ -25,6 +26,7 @@ from storage.engine import system_clock
 from storage.examinations import complete_quiet
 from storage.ledger import SqlLedger
 from storage.notices import note_delivered, undelivered
+from storage.scrub import Scrubber
 from storage.sweep import sweep
 from storage.verify import Report, verify
 
@@ -51,6 +53,9 @@ class KeeperObserver(Protocol):
 
     def conflict_expired(self, expired: Expired) -> None:
         """An instance that was set aside was removed undecided."""
+
+    def object_damaged(self, verdict: Verdict) -> None:
+        """An object is missing or not what was put."""
 
     def objects_swept(self, count: int) -> None:
         """Objects that a killed process left unfiled were removed."""
@@ -88,6 +93,7 @@ class Keeper:
         self._ledger = ledger
         self._observer = observer
         self._archive = archive
+        self._scrubber = Scrubber(ledger, archive)
         self._quarantine = quarantine or Limits()
         self._stop = threading.Event()
         self._daily_in_s = INTERVAL_S
@@ -116,6 +122,7 @@ class Keeper:
         self._complete_examinations()
         self._expire_conflicts()
         self._delete_objects()
+        self._scrub()
         self._daily_if_due()
 
     def _book_boundaries(self) -> None:
@@ -175,6 +182,10 @@ class Keeper:
             with self._ledger.begin() as work:
                 delete_objects(work, self._archive, objects)
                 work.commit()
+
+    def _scrub(self) -> None:
+        for verdict in self._scrubber.step(INTERVAL_S).damaged:
+            self._observer.object_damaged(verdict)
 
     def _daily_if_due(self) -> None:
         self._daily_in_s -= INTERVAL_S

@@ -34,6 +34,10 @@ class ObjectMissing(StorageError):
     """The archive has no such object."""
 
 
+class ObjectUnreadable(ArchiveUnavailable):
+    """The archive's disk can't read the object."""
+
+
 class ArchiveSick(StorageError):
     """A sync of the archive failed; nothing more is acknowledged by this process."""
 

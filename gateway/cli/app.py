@@ -11,11 +11,12 @@ from gateway.cli import (
     account_acts,
     action,
     ai,
+    archive,
     config,
     conflict,
     consortium,
     device,
-    exam_acts,
+    exam_export,
     institution,
     journal,
     licence,
@@ -143,7 +144,8 @@ app.add_typer(service.app, name="service", rich_help_panel="Quota")
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 app.add_typer(consortium.app, name="consortium", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
-app.add_typer(exam_acts.app, name="exam", rich_help_panel="What was sent")
+app.add_typer(exam_export.app, name="exam", rich_help_panel="What was sent")
+app.add_typer(archive.app, name="archive", rich_help_panel="What was sent")
 app.add_typer(conflict.app, name="conflict", rich_help_panel="What was sent")
 app.add_typer(refusal.app, name="refusal", rich_help_panel="What was sent")
 app.add_typer(retention.app, name="retention", rich_help_panel="What was sent")

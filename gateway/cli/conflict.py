@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import documents, lookup, output, session, units
+from gateway.cli.acts import Actor, Reason, accepted
 from gateway.cli.exam import LIMIT, InstitutionOption, LimitOption
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
-from gateway.cli.problem import Problem
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from quota.action import By
     from storage.conflict_report import ConflictRow
     from storage.conflicts import Resolved
 
@@ -28,13 +26,6 @@ ConflictArgument = Annotated[
         metavar="CONFLICT", help="Its number, from: tollgate conflict list.", show_default=False
     ),
 ]
-ReasonOption = Annotated[
-    str, typer.Option(metavar="TEXT", help="Why; it is journaled.", show_default=False)
-]
-ActorOption = Annotated[
-    str, typer.Option(metavar="NAME", help="Who; it is journaled.", default_factory=getuser)
-]
-
 _COLUMNS = [
     Column(title="conflict", right=True),
     Column(title="set aside"),
@@ -87,8 +78,8 @@ def accept(
     context: typer.Context,
     *,
     conflict: ConflictArgument,
-    reason: ReasonOption,
-    actor: ActorOption,
+    reason: Reason,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Put the newcomer in the place of the instance on record, which is removed.
@@ -96,14 +87,11 @@ def accept(
     The account's bytes change by the difference. Both contents stay known: sent again, neither
     is set aside again.
     """
-    from quota.order import Rejected
+    from quota.action import By
     from storage.conflicts import accept as run
 
-    by = _by(actor, reason)
     with session.writing(context) as work:
-        result = run(work, conflict, by=by)
-        if isinstance(result, Rejected):
-            raise Problem(result.message, rule=result.rule)
+        result = accepted(run(work, conflict, by=By(actor=actor, reason=reason)))
         work.commit()
     _tell(result, as_json=as_json)
 
@@ -113,26 +101,18 @@ def discard(
     context: typer.Context,
     *,
     conflict: ConflictArgument,
-    reason: ReasonOption,
-    actor: ActorOption,
+    reason: Reason,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Remove the newcomer; the instance on record stays as it is."""
+    from quota.action import By
     from storage.conflicts import discard as run
 
-    by = _by(actor, reason)
     with session.writing(context) as work:
-        result = run(work, conflict, by=by)
+        result = run(work, conflict, by=By(actor=actor, reason=reason))
         work.commit()
     _tell(result, as_json=as_json)
-
-
-def _by(actor: str, reason: str) -> By:
-    from quota.action import By
-
-    if not actor.strip() or not reason.strip():
-        raise typer.BadParameter("--reason and --actor say why and who; they can't be empty")
-    return By(actor=actor.strip(), reason=reason.strip())
 
 
 def _tell(result: Resolved, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from quota.admission import Refused
 from quota.notice import Notice
 from quota.order import Order
 from quota.service import Admitted
+from storage.archive.checking import Verdict
 from storage.conflicts import Expired
 from storage.errors import StorageError
 from storage.examinations import Same
@@ -155,6 +156,12 @@ class Events:
     def objects_swept(self, count: int) -> None:
         """Objects that a killed process left unfiled were removed."""
         self._keeper.warning("objects_swept", count=count)
+
+    def object_damaged(self, verdict: Verdict) -> None:
+        """An object is missing or not what was put."""
+        self._keeper.critical(
+            "object_damaged", examination_id=verdict.expected.examination_id, kind=verdict.damage
+        )
 
     def conflict_expired(self, expired: Expired) -> None:
         """An instance that was set aside was removed undecided, for age or for room."""

@@ -15,6 +15,7 @@ from quota.account import Account
 from quota.service import MeterReading
 from quota.standing import Status
 from quota.time import MICROSECONDS_PER_SECOND
+from storage.damage import damaged_count, round_began
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
 from storage.reports import counts
@@ -58,6 +59,7 @@ class LedgerCollector(Collector):
                 for account in view.accounts()
             ]
             receiving, refused = counts(view)
+            damaged, round_began_at = damaged_count(view), round_began(view)
         yield GaugeMetricFamily(
             "tollgate_examinations_receiving", "Examinations not complete yet.", value=receiving
         )
@@ -66,6 +68,17 @@ class LedgerCollector(Collector):
             "Refused examinations of which instances are still missing.",
             value=refused,
         )
+        yield GaugeMetricFamily(
+            "tollgate_archive_damaged_objects",
+            "Objects on record that are missing or not what was put.",
+            value=damaged,
+        )
+        if round_began_at is not None:
+            yield GaugeMetricFamily(
+                "tollgate_archive_scrub_start_timestamp_seconds",
+                "When reading the archive again last began; absent before the first time.",
+                value=round_began_at / MICROSECONDS_PER_SECOND,
+            )
         yield GaugeMetricFamily(
             "tollgate_database_size_bytes",
             "Size of the database.",

@@ -44,9 +44,7 @@ class Metrics:
             "tollgate_associations_open", "Associations established now.", registry=self.registry
         )
         self.stores = self._counter("tollgate_stores", "C-STORE requests by outcome.", "outcome")
-        self.stored_bytes = Counter(
-            "tollgate_stored_bytes", "Bytes of stored Part 10 objects.", registry=self.registry
-        )
+        self.stored_bytes = self._total("tollgate_stored_bytes", "Bytes of stored Part 10 objects.")
         self.store_duration = Histogram(
             "tollgate_store_duration_seconds",
             "From the whole data set received until the answer is handed over.",
@@ -56,10 +54,8 @@ class Metrics:
         self.admitted = self._counter(
             "tollgate_examinations_admitted", "Examinations admitted, by how paid.", "charge"
         )
-        self.completed = Counter(
-            "tollgate_examinations_completed",
-            "Examinations whose quiet period is over.",
-            registry=self.registry,
+        self.completed = self._total(
+            "tollgate_examinations_completed", "Examinations whose quiet period is over."
         )
         self.refusals = self._counter(
             "tollgate_refusals", "Instances refused by quota, by reason.", "reason"
@@ -89,6 +85,9 @@ class Metrics:
                 registry=self.registry,
             )
         self.verify_last_run.set(at_s)
+
+    def _total(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self.registry)
 
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(name, text, [label], registry=self.registry)

@@ -8,7 +8,6 @@ place, and the names after it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import shutil
@@ -21,15 +20,28 @@ from pathlib import Path
 from quota.time import Instant
 from storage.archive.fingerprint import Fingerprint
 from storage.archive.port import CHUNK_BYTES, Object, ObjectInfo, PutResult
-from storage.errors import ArchiveFull, ArchiveSick, ArchiveUnavailable, ObjectMissing
+from storage.archive.syncing import (
+    FULL,
+    SYNCFS_TELLS,
+    SyncError,
+    opened,
+    sync,
+    sync_folder,
+    sync_volume,
+)
+from storage.errors import (
+    ArchiveFull,
+    ArchiveSick,
+    ArchiveUnavailable,
+    ObjectMissing,
+    ObjectUnreadable,
+)
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ROTTEN = {errno.EIO, errno.EBADMSG, errno.EUCLEAN}
+"""What a disk says of one bad place, or a file system of a checksum that does not hold."""
 _SYNCED_FOLDERS_MAX = 10_000
 _BATCH_MIN = 2
 """Objects from which two syncs of the file system cost less than two syncs of each."""
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_SYNCFS_TELLS = tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 8)
-"""Whether `syncfs` reports failed writes (syncfs(2): since Linux 5.8)."""
 
 
 class LocalArchive:
@@ -64,7 +76,7 @@ class LocalArchive:
                 fingerprint = _write(temporary, chunks, synced=True)
                 self._make_folders(target.parent)
                 temporary.rename(target)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -75,22 +87,22 @@ class LocalArchive:
 
         Raises as `put` does; then what has its name already stays: it is whole and synced.
         """
-        if len(objects) < _BATCH_MIN or not _SYNCFS_TELLS:
+        if len(objects) < _BATCH_MIN or not SYNCFS_TELLS:
             return [self.put(each.key, each.chunks) for each in objects]
         self._ask_for_room()
         temporaries = [self._temporary() for _ in objects]
         try:
             # Open before anything is written: `syncfs` tells the failures since then, those of
             # pages that the kernel wrote back by itself among them.
-            with self._failing(), _opened(self.root) as volume:
+            with self._failing(), opened(self.root) as volume:
                 fingerprints = [
                     _write(temporary, each.chunks, synced=False)
                     for temporary, each in zip(temporaries, objects, strict=True)
                 ]
-                _sync_volume(volume)
+                sync_volume(volume)
                 for temporary, each in zip(temporaries, objects, strict=True):
                     self._name(temporary, self.root / each.key)
-                _sync_volume(volume)
+                sync_volume(volume)
         except BaseException:
             for temporary in temporaries:
                 temporary.unlink(missing_ok=True)
@@ -102,7 +114,7 @@ class LocalArchive:
 
     def open(self, key: str) -> Iterator[bytes]:
         """The object's bytes in pieces, read past the cache's favour: the scrubber must not evict
-        what somebody needs. Raises ObjectMissing, ArchiveUnavailable."""
+        what somebody needs. Raises ObjectMissing, ObjectUnreadable and ArchiveUnavailable."""
         with _reading():
             descriptor = os.open(self.root / key, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -196,7 +208,7 @@ class LocalArchive:
             return
         self._make_folders(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         if len(self._synced) >= _SYNCED_FOLDERS_MAX:
             self._synced.clear()
         self._synced.add(folder)
@@ -218,17 +230,13 @@ class LocalArchive:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except _SyncError as error:
+        except SyncError as error:
             self.sick = True
             raise ArchiveSick from error
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise ArchiveFull from error
             raise _unavailable(error) from error
-
-
-class _SyncError(Exception):
-    """A sync failed."""
 
 
 def _result(key: str, fingerprint: Fingerprint) -> PutResult:
@@ -245,42 +253,10 @@ def _write(path: Path, chunks: Iterable[bytes | memoryview], *, synced: bool) ->
             while view:
                 view = view[os.write(descriptor, view) :]
         if synced:
-            _sync(descriptor)
+            sync(descriptor)
         return fingerprint
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    with _opened(folder) as descriptor:
-        _sync(descriptor)
-
-
-def _sync_volume(descriptor: int) -> None:
-    if _LIBC.syncfs(descriptor) != 0:
-        _raise_for(ctypes.get_errno())
-
-
-def _sync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        _raise_for(error.errno or errno.EIO)
-
-
-def _raise_for(number: int) -> None:
-    if number in _FULL:
-        raise OSError(number, os.strerror(number))
-    raise _SyncError(os.strerror(number))
 
 
 @contextmanager
@@ -290,6 +266,8 @@ def _reading() -> Iterator[None]:
     except FileNotFoundError as error:
         raise ObjectMissing from error
     except OSError as error:
+        if error.errno in _ROTTEN:
+            raise ObjectUnreadable from error
         raise _unavailable(error) from error
 
 

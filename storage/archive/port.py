@@ -82,7 +82,10 @@ class Archive(Protocol):
         ...
 
     def open(self, key: str) -> Iterator[bytes]:
-        """The object's bytes in pieces. Raises ObjectMissing and ArchiveUnavailable."""
+        """The object's bytes in pieces.
+
+        Raises ObjectMissing, ObjectUnreadable (this one object) and ArchiveUnavailable.
+        """
         ...
 
     def infos(self, keys: Sequence[str]) -> Mapping[str, ObjectInfo]:

@@ -11,6 +11,8 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_associations_open",
         "tollgate_stores_total",
         "tollgate_stored_bytes_total",
+        "tollgate_archive_damaged_objects",
+        "tollgate_archive_scrub_start_timestamp_seconds",
         # A histogram is known by the three names of its series.
         "tollgate_store_duration_seconds_bucket",
         "tollgate_store_duration_seconds_count",

@@ -21,6 +21,8 @@ ALERTS_PROMISED = {
     "TollgateGatewayDown": "critical",
     "TollgateDatabaseDown": "critical",
     "TollgateVerifyFailed": "critical",
+    "TollgateObjectDamaged": "critical",
+    "TollgateScrubLate": "warning",
     "TollgateDiskSpaceLow": "warning",
     "TollgateDiskSpaceCritical": "critical",
 }

@@ -43,6 +43,8 @@ COMMANDS = [
     ("exam", "show"),
     ("exam", "reverse"),
     ("refusal", "list"),
+    ("archive", "check"),
+    ("exam", "export"),
     ("conflict", "list"),
     ("conflict", "accept"),
     ("conflict", "discard"),
