@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from types import TracebackType
+from typing import Any
 
 from tests.gateway.dicom.support import CT_IMAGE_STORAGE, EXPLICIT_LITTLE, WAIT_S
 
@@ -18,7 +19,8 @@ def pdu(kind: int, body: bytes) -> bytes:
     return struct.pack(">BxL", kind, len(body)) + body
 
 
-def _item(kind: int, body: bytes) -> bytes:
+def item(kind: int, body: bytes) -> bytes:
+    """An item or sub-item of an A-ASSOCIATE PDU (PS3.8 9.3.2)."""
     return struct.pack(">BxH", kind, len(body)) + body
 
 
@@ -29,13 +31,19 @@ def associate_rq(
     application_context: str = APPLICATION_CONTEXT,
     sop_class: str = CT_IMAGE_STORAGE,
     transfer_syntax: str = EXPLICIT_LITTLE,
+    version: int = 1,
+    maximum_length: int = 16_384,
+    more_items: bytes = b"",
+    more_user_items: bytes = b"",
 ) -> bytes:
     """An A-ASSOCIATE-RQ that proposes one context, with id 1 (PS3.8 9.3.2)."""
-    context = b"\x01\0\0\0" + _item(0x30, sop_class.encode())
-    context += _item(0x40, transfer_syntax.encode())
-    user = _item(0x51, struct.pack(">L", 16_384)) + _item(0x52, b"1.2.3.4.5")
-    body = struct.pack(">HH", 1, 0) + called.ljust(16) + calling.ljust(16) + bytes(32)
-    body += _item(0x10, application_context.encode()) + _item(0x20, context) + _item(0x50, user)
+    context = b"\x01\0\0\0" + item(0x30, sop_class.encode())
+    context += item(0x40, transfer_syntax.encode())
+    user = item(0x51, struct.pack(">L", maximum_length)) + item(0x52, b"1.2.3.4.5")
+    user += more_user_items
+    body = struct.pack(">HH", version, 0) + called.ljust(16) + calling.ljust(16) + bytes(32)
+    body += item(0x10, application_context.encode()) + item(0x20, context) + item(0x50, user)
+    body += more_items
     return pdu(1, body)
 
 
@@ -102,9 +110,9 @@ class RawRequestor:
         body = self._exactly(length)
         return None if body is None else (kind, body)
 
-    def associate(self, **parts: str) -> None:
+    def associate(self, **parts: Any) -> None:
         """Associate with one context; fails the test if that is not accepted."""
-        self.send(associate_rq(**parts))  # type: ignore[arg-type]
+        self.send(associate_rq(**parts))
         answer = self.receive()
         assert answer is not None
         assert answer[0] == ASSOCIATE_AC
