@@ -131,6 +131,17 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
     return _admitted(examination_id, book.at, charged, funding.head)
 
 
+def charge_arrived(work: Work, exams: Book, examination_id: str) -> Admitted:
+    """Charge an examination that was acknowledged before the ledger could be asked.
+
+    Owed where no unit is left, whatever the state: nobody can be refused any more (design §7).
+    """
+    head = list(work.burn_head(exams.meter.id, exams.at, limit=1))
+    charged = exams.charge(examination_id, head)
+    record(work, exams)
+    return _admitted(examination_id, exams.at, charged, head[0] if head else None)
+
+
 def _admitted(
     examination_id: str, admitted_at: Instant, charge: Charged | None, payer: Package | None
 ) -> Admitted:

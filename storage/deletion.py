@@ -63,6 +63,7 @@ def delete_examination(
         .where(t.examinations.c.id == examination_id)
         .values(
             generation=t.examinations.c.generation + 1,
+            generation_at=level.at,
             instances=0,
             bytes=0,
             completed_at=level.at,

@@ -125,7 +125,12 @@ def complete_quiet(work: SqlWork, *, limit: int) -> list[str]:
     now: Instant = work.clock()
     quiet = (
         select(t.examinations.c.id)
-        .where(t.examinations.c.completed_at.is_(None), t.examinations.c.quiet_until <= now)
+        .where(
+            t.examinations.c.completed_at.is_(None),
+            t.examinations.c.quiet_until <= now,
+            # Admitted, and its first instance is still in a spool.
+            t.examinations.c.instances > 0,
+        )
         .order_by(t.examinations.c.quiet_until)
         .limit(limit)
     )

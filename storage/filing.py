@@ -197,7 +197,7 @@ def _add_instance(
         _note(work, arrival.examination_id, "late_instance", at=at)
     if grown.patient_id_raw != incoming.patient_id_raw:
         _note(work, arrival.examination_id, "other_patient", at=at)
-    refusals.note_stored(work, incoming, at=at)
+    refusals.note_stored(work, [incoming])
     service.move_level(work, level, arrival.size_bytes)
     return Filed(
         examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission

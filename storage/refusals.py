@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ _NOTE_STORED = (
     update(t.refused_instances)
     .where(
         t.refused_instances.c.institution_id == bindparam("institution"),
-        t.refused_instances.c.sop_instance_uid == bindparam("uid"),
+        t.refused_instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True)),
         t.refused_instances.c.stored_at.is_(None),
     )
     .values(stored_at=bindparam("at"))
@@ -71,19 +72,23 @@ def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
         _resolve_if_whole(work, refusal_id, at=_last_stored(work, refusal_id))
 
 
-def note_stored(work: SqlWork, incoming: Incoming, *, at: Instant) -> None:
-    """A refused instance has been stored after all; an entry with none missing closes."""
-    found = work.connection.execute(
-        _NOTE_STORED,
-        {"institution": incoming.institution_id, "uid": incoming.sop_instance_uid, "at": at},
-    ).scalars()
-    for refusal_id in found.all():
-        work.connection.execute(
-            update(t.refusals)
-            .where(t.refusals.c.id == refusal_id)
-            .values(missing=t.refusals.c.missing - 1)
-        )
-        _resolve_if_whole(work, refusal_id, at=at)
+def note_stored(work: SqlWork, stored: Sequence[Incoming]) -> None:
+    """Refused instances that have been stored after all; an entry with none missing closes."""
+    uids: dict[int, set[str]] = defaultdict(set)
+    for incoming in stored:
+        uids[incoming.institution_id].add(incoming.sop_instance_uid)
+    for institution_id, of_institution in sorted(uids.items()):
+        at = work.clock()
+        found = work.connection.execute(
+            _NOTE_STORED, {"institution": institution_id, "uids": sorted(of_institution), "at": at}
+        ).scalars()
+        for refusal_id, count in sorted(Counter(found.all()).items()):
+            work.connection.execute(
+                update(t.refusals)
+                .where(t.refusals.c.id == refusal_id)
+                .values(missing=t.refusals.c.missing - count)
+            )
+            _resolve_if_whole(work, refusal_id, at=at)
 
 
 def _open_entry(work: SqlWork, refused: RefusedInstance) -> tuple[int, int]:

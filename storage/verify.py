@@ -77,6 +77,7 @@ WHERE x.id IS NULL AND c.state IN ('funded', 'owed')
 
 # Each admission meets the episode that began last before it, found in one pass over both: joined
 # by time it would meet every charge once per episode. Only where an episode outlived its grace.
+# What was let in without the ledger is owed whatever the state was when it was booked (design §7).
 _GRACE_KEPT = """
 WITH suspended AS (
     SELECT DISTINCT meter_id FROM episodes WHERE closed_at IS NULL OR closed_at > deadline
@@ -102,8 +103,9 @@ WITH suspended AS (
 SELECT DISTINCT p.examination_id, p.meter_id, e.deadline
 FROM placed p
 JOIN episodes e ON e.meter_id = p.meter_id AND e.started_at = p.began
+LEFT JOIN examinations v ON v.id = p.examination_id
 WHERE p.examination_id IS NOT NULL AND p.at >= e.deadline
-    AND (e.closed_at IS NULL OR p.at < e.closed_at)
+    AND (e.closed_at IS NULL OR p.at < e.closed_at) AND v.provisional_at IS NULL
 """
 
 _PACKAGE_SIZE = """

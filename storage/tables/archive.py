@@ -37,7 +37,9 @@ examinations = Table(
     Column("study_date", Text, nullable=False),
     Column("study_description", Text, nullable=False),
     Column("generation", Integer, nullable=False, server_default="0"),
+    Column("generation_at", INSTANT),
     Column("admitted_at", INSTANT, nullable=False),
+    Column("provisional_at", INSTANT),
     Column("quiet_until", INSTANT, nullable=False),
     Column("completed_at", INSTANT),
     Column("retained_until", INSTANT),
@@ -184,3 +186,4 @@ deleted_objects = Table(
     Column("object_key", String(200), nullable=False),
     Column("deleted_at", INSTANT, nullable=False),
 )
+Index("ix_deleted_objects_key", deleted_objects.c.object_key)

@@ -32,7 +32,7 @@ def lone_examinations(count: int) -> str:
 INSERT INTO examinations SELECT 'lone-' || n.value, institution_id, account_id, device_id,
     'key-' || n.value, study_instance_uid, accession, patient_id, patient_id_raw, patient_name,
     modality, study_date, study_description, 0, admitted_at, quiet_until, completed_at, 0, 0,
-    NULL, NULL
+    NULL, NULL, NULL, NULL
 FROM examinations x, json_each('{list(range(count))}') n WHERE x.id = 'examination-1-1'
 """  # noqa: S608  # a list of our own numbers
 

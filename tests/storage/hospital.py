@@ -13,10 +13,11 @@ from quota.admission import RefusalReason, Refused
 from quota.service import Admitted
 from quota.time import Instant
 from storage import refusals, registry, reports
+from storage.admitting import Admission, Overtaken, Pinned, admit
 from storage.archive import LocalArchive
-from storage.examinations import Different, Known, New, Same, resolve
-from storage.filing import Arrival, Filed, Overtaken, SetAside, file
+from storage.batch import Filed, Filing, Same, SetAside, file_batch
 from storage.ledger import SqlLedger
+from storage.placing import Arrival, place
 from storage.records import Device, Grouping, Incoming, Institution, StudyDescription
 from storage.refusals import RefusedInstance
 from storage.reports import ExaminationDetail, ExaminationRow, RefusalRow
@@ -27,7 +28,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG = "1.2.840.10008.1.2.4.50"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
-Outcome: TypeAlias = Filed | SetAside | Same | Refused | Overtaken
+Outcome: TypeAlias = Filing | Refused | Overtaken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ class Site:
             work.commit()
         self.device = self.add_device("CT-1")
         self._examinations = 0
+        self._contents: dict[str, bytes] = {}
 
     def add_device(self, ae_title: str, grouping: Grouping = Grouping.STUDY) -> Device:
         """Register a device; its networks are the institution's own."""
@@ -102,51 +104,77 @@ class Site:
             work.commit()
         return device
 
-    def arrival(self, instance: Instance, device: Device | None = None) -> Arrival:
-        """Resolve an instance in a snapshot and put its object where it belongs."""
+    def admit(self, instance: Instance, device: Device | None = None) -> Admission:
+        """Pin the instance's examination, admitting it if it is new; commit where it says so."""
         incoming = instance.incoming(device or self.device)
-        with self.ledger.read() as view:
-            found = resolve(view, incoming, sha256=instance.sha256)
-        generation = 0
-        if isinstance(found, New):
-            self._examinations += 1
-            examination_id = f"examination-{self.institution.id}-{self._examinations}"
-        else:
-            examination_id = found.examination_id
-        if isinstance(found, Known | Different):
-            generation = found.generation
-        quarantined = isinstance(found, Different)
-        folder = (
-            f"quarantine/{examination_id}/{generation}"
-            if quarantined
-            else f"objects/{examination_id}/{generation}"
-        )
-        key = f"{folder}/{instance.sha256}.dcm"
-        put = self.archive.put(key, (instance.content,))
+        proposed = f"examination-{self.institution.id}-{self._examinations + 1}"
+        with self.ledger.begin() as work:
+            admission = admit(work, incoming, proposed)
+            if isinstance(admission, Pinned):
+                work.commit()
+                self._examinations += admission.examination_id == proposed
+        return admission
+
+    def arrival(self, instance: Instance, pinned: Pinned, device: Device | None = None) -> Arrival:
+        """What the spool holds of an acknowledged instance; its object is nowhere yet."""
+        self._contents[instance.sha256] = instance.content
         return Arrival(
-            incoming=incoming,
-            examination_id=examination_id,
-            quarantined=quarantined,
-            object_key=key,
+            incoming=instance.incoming(device or self.device),
+            examination_id=pinned.examination_id,
+            generation=pinned.generation,
+            received_at=self.now(),
             sha256=instance.sha256,
-            size_bytes=put.size_bytes,
-            fingerprint=put.fingerprint,
-            generation=generation,
+            size_bytes=len(instance.content),
         )
 
-    def file(self, arrival: Arrival) -> Outcome:
-        """File one arrival; commit where it says so, discard the object where it was refused."""
+    def unseen(self, instance: Instance, device: Device | None = None) -> Arrival:
+        """An instance that was let in while the ledger could not be asked."""
+        self._examinations += 1
+        proposed = f"unseen-{self.institution.id}-{self._examinations}"
+        pinned = Pinned(examination_id=proposed, generation=0, admission=None, by_study=True)
+        return replace(self.arrival(instance, pinned, device), provisional=True)
+
+    def put(self, *arrivals: Arrival) -> list[Arrival]:
+        """Put the objects of a batch where they belong, as the filer does."""
+        with self.ledger.read() as view:
+            keys = place(view, arrivals)
+        placed = []
+        for arrival, key in zip(arrivals, keys, strict=True):
+            fingerprint = None
+            if key is not None:
+                put = self.archive.put(key, (self._contents[arrival.sha256],))
+                fingerprint = put.fingerprint
+            placed.append(replace(arrival, object_key=key, fingerprint=fingerprint))
+        return placed
+
+    def ready(self, instance: Instance, device: Device | None = None) -> Arrival:
+        """Admitted, acknowledged, and put: all but filed."""
+        pinned = self.admit(instance, device)
+        assert isinstance(pinned, Pinned)
+        return self.put(self.arrival(instance, pinned, device))[0]
+
+    def file(self, *arrivals: Arrival) -> list[Filing]:
+        """File a batch that was put; commit where it says so."""
         with self.ledger.begin() as work:
-            outcome = file(work, arrival, quiet_period=QUIET)
-            if isinstance(outcome, Filed | SetAside):
-                work.commit()
-        if isinstance(outcome, Refused | Overtaken):
-            self.archive.discard([arrival.object_key])
+            outcome = file_batch(work, arrivals, quiet_period=QUIET)
+            assert not isinstance(outcome, Overtaken)
+            work.commit()
         return outcome
 
     def send(self, instance: Instance, device: Device | None = None) -> Outcome:
-        """Resolve, put, file."""
-        return self.file(self.arrival(instance, device))
+        """Admit, put, file, one by one; `admission` says whether this admitted the examination."""
+        pinned = self.admit(instance, device)
+        if not isinstance(pinned, Pinned):
+            return pinned
+        (outcome,) = self.file(*self.put(self.arrival(instance, pinned, device)))
+        if isinstance(outcome, Filed) and pinned.admission is not None:
+            return replace(outcome, admission=pinned.admission)
+        return outcome
+
+    def now(self) -> Instant:
+        """The ledger's clock."""
+        with self.ledger.read() as view:
+            return view.clock()
 
     def send_all(self, *instances: Instance) -> list[Outcome]:
         """One after the other."""

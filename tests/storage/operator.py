@@ -47,3 +47,8 @@ def figures(ledger: Ledger, account: Account) -> tuple[int, int, int, int]:
 def void_order(ledger: Ledger, number: str) -> Order | Rejected:
     """Take an order back."""
     return act(ledger, lambda work: correction.void_order(work, number, by=ME))
+
+
+def write_off(ledger: Ledger, account: Account, units: int) -> int | Rejected:
+    """Write the oldest debts off."""
+    return act(ledger, lambda work: correction.write_off(work, account, units=units, by=ME))

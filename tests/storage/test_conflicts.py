@@ -15,6 +15,7 @@ from quota.action import By
 from quota.order import Rejected
 from quota.service import read_meter
 from storage import tables as t
+from storage.batch import Deferred, Filed, Same, SetAside
 from storage.conflict_report import ConflictRow, conflicts
 from storage.conflicts import (
     Expired,
@@ -27,8 +28,6 @@ from storage.conflicts import (
 )
 from storage.deletion import delete_examination, delete_objects, objects_to_delete
 from storage.errors import NotFound
-from storage.examinations import Same
-from storage.filing import Filed, SetAside
 from tests.quota.makers import DAY
 from tests.storage.hospital import JPEG, Instance, Site, examination_of, numbered
 from tests.storage.kit import HandClock, failed, top_up, verified
@@ -288,13 +287,15 @@ def test_the_oldest_go_for_room(site: Site, first: Instance, clock: HandClock) -
     assert sound(site)
 
 
-def test_a_queued_key_that_is_on_record_again_is_spared(site: Site, first: Instance) -> None:
+def test_what_is_queued_for_removal_waits_until_it_is_gone(site: Site, first: Instance) -> None:
     """Set aside anew before the queue was cleared: its object must not go with the first."""
     second = replace(first, content=b"second")
     site.send(second)
     expired(site, bytes_max=0)
-    site.send(second)
 
+    assert isinstance(site.send(second), Deferred)
+    assert sound(site)
+    assert isinstance(site.send(second), SetAside)
     assert sound(site)
     assert len(list(site.archive.list("quarantine"))) == 1
 

@@ -97,9 +97,8 @@ def test_another_accounts_packages_fund_nobody_here(
 def test_a_charge_is_recorded_whole_or_not_at_all(site: Site, units: int) -> None:
     """With a unit to spare, or with the last one: the level's notice is of the same transaction."""
     top_up(site.ledger, site.account, "SO-1", units)
-    arrival = site.arrival(Instance(sop="1.1"))
 
-    assert fail_everywhere(site.ledger, lambda: site.file(arrival)) > 8
+    assert fail_everywhere(site.ledger, lambda: site.admit(Instance(sop="1.1"))) > 8
 
 
 def test_a_charge_writes_the_same_rows_on_both_databases(

@@ -11,6 +11,8 @@ from quota import service
 from quota.account import CAPACITY, EXAM
 from quota.time import to_datetime
 from storage import tables as t
+from storage.admitting import Pinned
+from storage.batch import Discarded, Filed
 from storage.deletion import (
     Deleted,
     Retained,
@@ -19,7 +21,6 @@ from storage.deletion import (
     objects_to_delete,
 )
 from storage.errors import NotFound
-from storage.filing import Filed
 from tests.quota.makers import DAY
 from tests.storage.hospital import Site, examination_of, numbered
 from tests.storage.kit import HandClock, top_up
@@ -148,16 +149,40 @@ def test_nothing_is_deleted_twice(site: Site) -> None:
         delete(site, examination_id)
 
 
-def test_a_store_under_way_does_not_land_in_a_deleted_generation(site: Site) -> None:
-    """Its object would be removed with the others: it must be put again."""
+def test_what_came_before_a_deletion_and_is_filed_after_it_is_discarded(site: Site) -> None:
+    """A record of a deleted generation: gone with the others, and journaled."""
     top_up(site.ledger, site.account, "SO-1", 5)
     first, second = numbered(2)
     examination_id = examination_of(site.send(first))
-    late = site.arrival(second)
+    late = site.ready(second)
     delete(site, examination_id)
 
-    assert type(site.file(late)).__name__ == "Overtaken"
-    assert isinstance(site.send(second), Filed)
+    (outcome,) = site.file(*site.put(late))
+
+    assert outcome == Discarded(examination_id=examination_id)
+    assert stored_bytes(site) == 0
+    with site.ledger.read() as view:
+        actions = view.connection.execute(select(t.operator_actions.c.action)).scalars().all()
+    assert actions[-2:] == ["exam_delete", "record_discard"]
+
+
+def test_what_comes_after_a_deletion_is_filed_though_the_pin_is_older(
+    site: Site, clock: HandClock
+) -> None:
+    """It was acknowledged after the deletion, by somebody who had not heard of it yet."""
+    top_up(site.ledger, site.account, "SO-1", 5)
+    first, second = numbered(2)
+    examination_id = examination_of(site.send(first))
+    pinned = site.admit(second)
+    assert isinstance(pinned, Pinned)
+    delete(site, examination_id)
+    clock.at += DAY
+    late = site.arrival(second, pinned)
+
+    (outcome,) = site.file(*site.put(late))
+
+    assert isinstance(outcome, Filed)
+    assert (stored_bytes(site), owed_and_used(site)) == (len(second.content), (0, 1))
 
 
 def test_what_is_set_aside_again_is_out_of_the_queues_reach(site: Site) -> None:

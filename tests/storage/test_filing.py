@@ -11,9 +11,9 @@ import pytest
 from quota.account import EXAM
 from quota.admission import RefusalReason, Refused
 from quota.ledger import GRACE
+from storage.admitting import Overtaken
+from storage.batch import Deferred, Filed, Same, SetAside
 from storage.errors import NotFound
-from storage.examinations import Same
-from storage.filing import Filed, Overtaken, SetAside
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import (
     QUIET,
@@ -193,12 +193,11 @@ def test_an_examination_stays_with_the_account_that_admitted_it(
 
 
 def test_an_unknown_institution_is_an_error(paid: Site) -> None:
-    """Nothing is filed for somebody who is not registered."""
-    arrival = paid.arrival(Instance(sop="1.1"))
-    stranger = replace(arrival, incoming=replace(arrival.incoming, institution_id=77))
+    """Nothing is admitted for somebody who is not registered."""
+    stranger = replace(paid.device, institution_id=77)
 
     with pytest.raises(NotFound, match="77"):
-        paid.file(stranger)
+        paid.admit(Instance(sop="1.1"), stranger)
 
 
 @pytest.mark.slow
@@ -213,7 +212,7 @@ def test_associations_at_once_make_one_examination(paid: Site) -> None:
         barrier.wait(10)
         for instance in instances[worker % 2 :: 2]:
             outcome = paid.send(instance, device)
-            while isinstance(outcome, Overtaken):
+            while isinstance(outcome, Overtaken | Deferred):
                 outcome = paid.send(instance, device)
             outcomes.append(outcome)
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert
 
-from storage.examinations import Difference, Same
-from storage.filing import Filed, Overtaken, SetAside
+from storage import tables as t
+from storage.batch import Deferred, Filed, Same, SetAside
+from storage.placing import Difference
 from tests.quota.makers import HOUR
 from tests.storage.hospital import (
     EXPLICIT,
     JPEG,
     Instance,
     Site,
-    examination_of,
     numbered,
 )
-from tests.storage.kit import HandClock, reading, top_up
+from tests.storage.kit import HandClock, dump, reading, top_up
 
 
 @pytest.fixture
@@ -71,42 +72,73 @@ def test_what_was_set_aside_once_is_known(paid: Site) -> None:
     assert len(paid.examination(third.examination_id).quarantined) == 2
 
 
-def test_whoever_comes_second_resolves_again(paid: Site) -> None:
-    """Two associations, one new examination: the second's object lies in the wrong place."""
-    one, two = numbered(2)
-    proposals = [paid.arrival(instance) for instance in (one, two)]
-
-    first, second = (paid.file(arrival) for arrival in proposals)
-
-    assert isinstance(first, Filed)
-    assert isinstance(second, Overtaken)
-    assert not paid.archive.path(proposals[1].object_key).exists()
-    assert examination_of(paid.send(two)) == first.examination_id
-    assert consumed(paid) == 1
-
-
-def test_an_instance_overtaken_by_itself_is_the_same(paid: Site) -> None:
+def test_an_instance_that_comes_twice_in_a_batch_is_filed_once(paid: Site) -> None:
     """A device that sends twice at once gets 0x0000 twice and one instance."""
     known, instance = numbered(2)
     paid.send(known)
-    proposals = [paid.arrival(instance), paid.arrival(instance)]
 
-    outcomes = [paid.file(arrival) for arrival in proposals]
+    outcomes = paid.file(*paid.put(paid.ready(instance), paid.ready(instance)))
 
-    assert isinstance(outcomes[0], Filed)
-    assert isinstance(outcomes[1], Same)
-    assert paid.archive.path(proposals[0].object_key).exists()
+    assert [type(outcome) for outcome in outcomes] == [Filed, Same]
 
 
-def test_an_instance_that_became_known_meanwhile_is_not_set_aside_unseen(paid: Site) -> None:
-    """An arrival placed as new that turns out to differ goes to quarantine in a second try."""
-    known = numbered(1)[0]
-    paid.send(known)
+def test_another_content_in_the_same_batch_is_set_aside(paid: Site) -> None:
+    """The first of the batch is filed; the object of the second goes to quarantine at once."""
     first = Instance(sop="9.1")
     newcomer = replace(first, content=b"other")
-    proposals = [paid.arrival(first), paid.arrival(newcomer)]
 
-    paid.file(proposals[0])
+    outcomes = paid.file(*paid.put(paid.ready(first), paid.ready(newcomer), paid.ready(newcomer)))
 
-    assert isinstance(paid.file(proposals[1]), Overtaken)
-    assert isinstance(paid.send(newcomer), SetAside)
+    assert [type(outcome) for outcome in outcomes] == [Filed, SetAside, Same]
+
+
+def test_what_became_another_content_meanwhile_waits_for_its_place(paid: Site) -> None:
+    """Placed as new, overtaken by another content: its object is not where it belongs yet."""
+    first = Instance(sop="9.1")
+    newcomer = replace(first, content=b"other")
+    late = paid.ready(newcomer)
+    paid.send(first)
+
+    (deferred,) = paid.file(late)
+
+    assert isinstance(deferred, Deferred)
+    assert [type(one) for one in paid.file(*paid.put(late))] == [SetAside]
+
+
+def test_what_counts_on_a_record_that_waits_waits_with_it(paid: Site) -> None:
+    """The same again may not be released while what it is the same as is nowhere."""
+    late = replace(paid.ready(Instance(sop="9.1")), object_key=None)
+
+    outcomes = paid.file(late, late)
+
+    assert [type(outcome) for outcome in outcomes] == [Deferred, Deferred]
+
+
+def test_nothing_is_filed_where_an_object_is_about_to_be_removed(paid: Site) -> None:
+    """The outbox names the key: the keeper would take the new object along."""
+    late = paid.ready(Instance(sop="9.1"))
+    with paid.ledger.begin() as work:
+        work.connection.execute(
+            insert(t.deleted_objects), {"object_key": late.object_key, "deleted_at": work.clock()}
+        )
+        work.commit()
+
+    assert [type(one) for one in paid.file(late)] == [Deferred]
+    assert paid.put(late)[0].object_key is None
+
+
+def test_a_batch_filed_again_changes_nothing(paid: Site) -> None:
+    """§13, unknown outcome of a COMMIT: the keys find the first attempt."""
+    first = Instance(sop="1.1")
+    batch = paid.put(
+        paid.unseen(Instance(sop="4.1", study="4.0")),
+        paid.ready(first),
+        paid.ready(replace(first, content=b"other")),
+    )
+    paid.file(*batch)
+    after = dump(paid.ledger)
+
+    outcomes = paid.file(*paid.put(*batch))
+
+    assert [type(outcome) for outcome in outcomes] == [Same] * 3
+    assert dump(paid.ledger) == after

@@ -14,7 +14,8 @@ from quota.account import Account
 from quota.admission import Refused
 from quota.order import Rejected
 from storage import tables as t
-from storage.filing import Filed, Overtaken
+from storage.admitting import Overtaken
+from storage.batch import Filed
 from storage.ledger import SqlLedger
 from storage.records import Institution
 from storage.registry import move_institution

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
+from storage.deletion import delete_examination
 from storage.ledger import SqlLedger
 from storage.postgresql import PostgresDatabase
 from storage.sqlite import SqliteDatabase
@@ -76,12 +78,34 @@ def owing_with_a_lapse_due(site: Site, clock: HandClock) -> Instance:
 
 @pytest.mark.slow
 def test_an_admission_happens_whole_or_not_at_all(site: Site, clock: HandClock) -> None:
-    """Lapse, charge, episode, examination, instance, sizes: one transaction."""
-    arrival = site.arrival(owing_with_a_lapse_due(site, clock))
+    """Lapse, charge, episode, examination, study: one transaction."""
+    instance = owing_with_a_lapse_due(site, clock)
 
-    statements = fail_everywhere(site.ledger, lambda: site.file(arrival))
+    statements = fail_everywhere(site.ledger, lambda: site.admit(instance))
 
     assert statements > 15
+
+
+@pytest.mark.slow
+def test_a_batch_is_filed_whole_or_not_at_all(site: Site, clock: HandClock) -> None:
+    """One let in without the ledger, a known one, a newcomer to set aside, one to discard."""
+    top_up(site.ledger, site.account, "SO-1", 5)
+    known, aside, gone = Instance(sop="1.1"), Instance(sop="2.1"), Instance(sop="3.1", study="3.0")
+    site.send_all(known, aside)
+    batch = [
+        site.unseen(Instance(sop="4.1", study="4.0")),
+        site.ready(Instance(sop="1.2")),
+        site.ready(replace(aside, content=b"other")),
+        site.ready(gone),
+    ]
+    with site.ledger.begin() as work:
+        delete_examination(
+            work, batch[3].examination_id, actor="ann", reason="request 7", override=True
+        )
+        work.commit()
+    placed = site.put(*batch)
+
+    assert fail_everywhere(site.ledger, lambda: site.file(*placed)) > 20
 
 
 @pytest.mark.slow
@@ -104,7 +128,7 @@ def test_a_later_instance_is_filed_whole_or_not_at_all(site: Site, clock: HandCl
     site.send(first)
     site.register(late, at=clock.at)
     clock.at += 31 * DAY
-    arrival = site.arrival(late)
+    arrival = site.ready(late)
 
     assert fail_everywhere(site.ledger, lambda: site.file(arrival)) > 8
     assert site.refusals(open_only=True) == []
@@ -123,7 +147,7 @@ def test_a_newcomer_is_set_aside_whole_or_not_at_all(site: Site) -> None:
     """A conflict is one row, and nothing else moves."""
     top_up(site.ledger, site.account, "SO-1", 5)
     site.send(Instance(sop="1.1"))
-    arrival = site.arrival(Instance(sop="1.1", content=b"other"))
+    arrival = site.ready(Instance(sop="1.1", content=b"other"))
 
     assert fail_everywhere(site.ledger, lambda: site.file(arrival)) > 3
 
