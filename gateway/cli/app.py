@@ -27,6 +27,7 @@ from gateway.cli import (
     retention,
     service,
     session,
+    token,
 )
 from gateway.cli.group import Root, examples
 from gateway.cli.statement import statement
@@ -142,6 +143,7 @@ app.command(
 app.add_typer(licence.app, name="licence", rich_help_panel="Quota")
 app.add_typer(service.app, name="service", rich_help_panel="Quota")
 app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
+institution.app.add_typer(token.app, name="token")
 app.add_typer(consortium.app, name="consortium", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(exam_export.app, name="exam", rich_help_panel="What was sent")

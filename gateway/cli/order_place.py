@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import documents, lookup, output, session
+from gateway.cli import authority, documents, lookup, output, session
 from gateway.cli import order_lines as lines
 from gateway.cli.group import examples
 from gateway.cli.output import AsJson
@@ -25,12 +25,34 @@ EXAMPLES = examples(
     "tollgate order place --account 1 --ai glaucoma --calls 1000 --order-no 2026-0044",
     "tollgate order place --account 1 --licence basic --licence mobile --years 2 "
     "--institution 'Lakeside East' --order-no 2026-0045",
+    "tollgate order place --institution-id 1 --token-file token.txt --exams 1000 "
+    "--order-no 2026-0047",
     "tollgate order place --account 1 --service maintenance --months 6 --order-no 2026-0046",
 )
 
 AccountOption = Annotated[
-    str,
-    typer.Option(metavar="ACCOUNT", help="Who pays: the account's id or name.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="ACCOUNT",
+        help="Who pays: the account's id or name. Not needed with --institution-id.",
+        show_default=False,
+    ),
+]
+InstitutionIdOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ID",
+        help="Order as this institution, whose token is asked for; its account pays.",
+        show_default=False,
+    ),
+]
+TokenFileOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="File with the token; - is standard input."),
+]
+TokenEnvOption = Annotated[
+    str | None,
+    typer.Option(metavar="VARIABLE", help="Environment variable with the token."),
 ]
 InstitutionOption = Annotated[
     str | None,
@@ -78,7 +100,10 @@ ActorOption = Annotated[
 def place(
     context: typer.Context,
     *,
-    account: AccountOption,
+    account: AccountOption = None,
+    institution_id: InstitutionIdOption = None,
+    token_file: TokenFileOption = None,
+    token_env: TokenEnvOption = None,
     exams: lines.ExamsOption = None,
     storage_years: lines.StorageYearsOption = None,
     capacity_tb: lines.CapacityOption = None,
@@ -118,7 +143,14 @@ def place(
     )
     by = lookup.operator(actor, reason) if by_operator else None
     catalogue = load_catalogue(session.settings(context))
+    proof = authority.claimed(institution_id, token_file, token_env, by_operator=by_operator)
+    if (account is None) == (proof is None) or (proof and institution):
+        raise typer.BadParameter("give --account, or --institution-id with its token")
     with session.writing(context) as work:
+        if proof is not None:
+            account = authority.payer(work, proof, order_no=order_no)
+            institution = str(proof.institution_id)
+        assert account is not None
         buyer = lookup.account(work, account)
         request = _request(
             work, order_no, buyer, wanted, institution=institution, consortium=consortium
@@ -148,7 +180,7 @@ def _request(
     if consortium is not None and not wanted.licence:
         raise typer.BadParameter("--consortium goes with --licence")
     if consortium is not None and institution is not None:
-        raise typer.BadParameter("give --institution or --consortium")
+        raise typer.BadParameter("give --consortium, or whose licence else it is")
     shared = None if consortium is None else lookup.consortium(view, consortium).id
     owner = lookup.institution_id(view, institution)
     if owner is None and shared is None and (wanted.licence or wanted.service):
