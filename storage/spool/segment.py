@@ -181,8 +181,10 @@ class Segment:
 
     def size_of(self, number: int) -> int:
         """Bytes that a record takes in the segment."""
-        following = (offset for offset in self.offsets[number + 1 :] if offset != _LOST)
-        return next(following, self.end) - self.offsets[number]
+        later = map(self.offsets.__getitem__, range(number + 1, len(self.offsets)))
+        return (
+            next((offset for offset in later if offset != _LOST), self.end) - self.offsets[number]
+        )
 
 
 def path_of(folder: Path, number: int) -> Path:
