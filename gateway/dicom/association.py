@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from socket import socket
@@ -93,6 +94,8 @@ class Association:
         """Messages dealt with."""
         self.idle_since_s = time.monotonic()
         """When the last message was dealt with, on the monotonic clock."""
+        self.waiting: deque[Command] = deque(maxlen=1)
+        """A request that was met while another one was served; at most one is read ahead."""
         self._acceptor = acceptor
         self._limits = limits
         self._expired = False
@@ -178,6 +181,8 @@ class Association:
 
     def next_command(self) -> Command | None:
         """The next message's command set; None if none may begin any more, and it is aborted."""
+        if self.waiting:
+            return self.waiting.popleft()
         layer = self.layer
         context_id, control = layer.next_pdv()
         if not self._acceptor.may_begin():

@@ -144,11 +144,11 @@ class Connection:
         """After our last PDU: wait a moment for the peer to hang up, and close (PS3.8 Sta13).
 
         Closing with something unread would reset the connection, and the peer might never read
-        our last PDU. What still comes is thrown away.
+        our last PDU; pynetdicom's requestor may take even a half close for a loss. What still
+        comes is thrown away.
         """
         until_s = time.monotonic() + _PARTING_S
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
             _bound(self._socket, socket.SO_RCVTIMEO, _PARTING_S)
             while time.monotonic() < until_s and self._socket.recv_into(self._buffer):
                 pass

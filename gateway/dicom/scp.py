@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from config.settings import DicomSettings
 from gateway.dicom import listener
@@ -17,6 +17,7 @@ from gateway.dicom.listener import Listener
 from gateway.dicom.negotiation import APPLICATION_CONTEXT_UID, accepted_contexts
 from gateway.dicom.ports import ScpObserver, StoreLane
 from gateway.dicom.quiet import silence_libraries
+from gateway.dicom.services import Service, Services
 from gateway.dicom.serving import Serving
 from gateway.dicom.violation import Violation
 from gateway.dicom.watchdog import watch
@@ -39,11 +40,12 @@ class StorageScp:
         lane: StoreLane,
         observer: ScpObserver,
         admits_associations: Callable[[], Rejection | None] = _admits_all,
+        services: Iterable[Service] = (),
     ) -> None:
         """Prepare to listen; of `settings` host and port are left to `start`.
 
         `registry` is asked at every association and must be cheap. `admits_associations` may
-        reject new associations for load, whoever asks (2/3/1).
+        reject new associations for load, whoever asks (2/3/1). `services` are offered besides.
         """
         silence_libraries()
         self._settings = settings
@@ -57,9 +59,11 @@ class StorageScp:
         self._lane = lane
         self._observer = observer
         self._admits_associations = admits_associations
+        self._services = Services(services, ae_title=settings.ae_title)
         self._serving = Serving(
             lane=lane,
             observer=observer,
+            services=self._services,
             instance_size_max_bytes=settings.instance_size_max_bytes,
         )
         self._listener: Listener | None = None
@@ -147,7 +151,7 @@ class StorageScp:
         supported = accepted_contexts(
             verdict.device.private_sop_classes, offer_deflated=self._settings.offer_deflated
         )
-        return Admission(accepted=verdict, supported=supported)
+        return Admission(accepted=verdict, supported=(*supported, *self._services.contexts))
 
     def _judge(self, association: Association, request: Request) -> Accepted | Rejection:
         if not request.version_is_known:

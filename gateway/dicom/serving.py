@@ -11,6 +11,7 @@ from gateway.dicom.command import Command
 from gateway.dicom.negotiation import VERIFICATION_UID
 from gateway.dicom.ports import Receiving, ScpObserver, StoreLane
 from gateway.dicom.request import StoreCommand, check_command, is_uid
+from gateway.dicom.services import Services
 from gateway.dicom.status import (
     SUCCESS,
     TABLE,
@@ -27,8 +28,14 @@ class Serving:
     """Answers requests. Each call is on the thread of its association."""
 
     def __init__(
-        self, *, lane: StoreLane, observer: ScpObserver, instance_size_max_bytes: int
+        self,
+        *,
+        lane: StoreLane,
+        observer: ScpObserver,
+        services: Services,
+        instance_size_max_bytes: int,
     ) -> None:
+        self._services = services
         self._lane = lane
         self._observer = observer
         self._instance_size_max_bytes = instance_size_max_bytes
@@ -56,6 +63,9 @@ class Serving:
                 transfer_syntax_uid=context[1],
             )
             self._store(association, accepted, command, store)
+            return
+        if self._services.offers(context[0]):
+            self._services.serve(association, command)
             return
         _swallow(association, command)
         if command.command_field == dimse.C_ECHO_RQ:

@@ -61,6 +61,7 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 """Says "not now", and not "the image is bad": the code for quota and for faults of our own."""
 UNRECOGNIZED_OPERATION = 0x0211
+PROCESSING_FAILURE = 0x0110
 _RESOURCES = "PS3.4 Table B.2-1: Refused: Out of resources"
 _CANNOT_UNDERSTAND = "PS3.4 Table B.2-1: Error: Cannot understand"
 

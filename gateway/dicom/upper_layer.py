@@ -99,9 +99,13 @@ class UpperLayer:
 
     # -- messages in -------------------------------------------------------------------------------
 
-    def rest(self, idle_timeout_s: float) -> None:
-        """Let the peer be silent for so long before its next message begins."""
-        self._connection.patience_s = idle_timeout_s
+    def rest(self, idle_timeout_s: float | None = None) -> None:
+        """Let the peer be silent for so long before its next message begins.
+
+        None: as long as within a message, since one is waited for.
+        """
+        timeout_s = self._message_timeout_s if idle_timeout_s is None else idle_timeout_s
+        self._connection.patience_s = timeout_s
         self._idle = True
 
     def next_pdv(self) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from gateway.dicom.access import Accepted, Registry, Rejection
 from gateway.dicom.collecting import CollectingLane
 from gateway.dicom.request import Checked, StoreRequest, check_request
 from gateway.dicom.scp import StorageScp
+from gateway.dicom.services import Service
 from gateway.dicom.status import STORED, Failure, StoreAnswer, answer_for
 from storage.records import Device, Grouping, Incoming, Institution
 
@@ -222,6 +223,7 @@ def open_gate(
     registry: Callable[[], Registry] = lambda: REGISTRY,
     store: Any = None,
     admits_associations: Callable[[], Rejection | None] = lambda: None,
+    services: tuple[Service, ...] = (),
     **settings: Any,
 ) -> Iterator[Gate]:
     """Run an acceptor on a free port of 127.0.0.1 and end it, with all associations."""
@@ -233,6 +235,7 @@ def open_gate(
         lane=CollectingLane(handler),
         observer=observed,
         admits_associations=admits_associations,
+        services=services,
     )
     scp.start("127.0.0.1", 0)
     try:
