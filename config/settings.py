@@ -9,6 +9,7 @@ annotated example with them.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -135,6 +136,9 @@ class DicomSettings(_Section):
         "The gateway's own AE title; institutions may have further ones",
         allowed="1 to 16 printable ASCII characters without backslash, outer spaces ignored",
     )
+    workers: int = _key(
+        0, "Processes that take instances in; 0 is one per core", unit="processes", ge=0, le=64
+    )
     # An association is a thread with a socket and, while it stores, a file and its buffers.
     associations_max: int = _key(
         100,
@@ -174,6 +178,11 @@ class DicomSettings(_Section):
     offer_deflated: bool = _key(
         False, "Accept Deflated Explicit VR Little Endian; a small object can inflate to a huge one"
     )
+
+    @property
+    def worker_count(self) -> int:
+        """How many worker processes there are."""
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 class HttpSettings(_Section):

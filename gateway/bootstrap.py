@@ -17,6 +17,8 @@ from storage.schema import migrate
 GATEWAY_LOCK = "gateway.lock"
 KEEPER_LOCK = "keeper"
 ARCHIVE = "archive"
+BOARD = "associations"
+METRICS = "metrics"
 
 
 class DataDirUnusable(StorageError):

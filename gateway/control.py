@@ -1,7 +1,8 @@
-"""The control side: metrics and health over HTTP, and the keeper's timers."""
+"""The control process: metrics and health over HTTP, and the keeper's timers."""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -9,10 +10,22 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.bootstrap import KEEPER_LOCK
+from config import Settings
+from gateway.board import Board
+from gateway.bootstrap import KEEPER_LOCK, open_archive, open_ledger, quarantine_limits
+from gateway.children import Link
 from gateway.keeper import INTERVAL_S, Keeper
+from gateway.telemetry import multiprocess
+from gateway.telemetry.events import Events
+from gateway.telemetry.ledger_metrics import LedgerCollector
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.process_metrics import ProcessesCollector
+from gateway.version import VERSION
+from gateway.web.app import build_app
+from quota.admission import RefusalReason
 from storage.engine import Database
 from storage.errors import StorageError
+from storage.ledger import SqlLedger
 
 _STOP_S = 3.0
 
@@ -20,12 +33,9 @@ _STOP_S = 3.0
 class HttpServer:
     """Serves the application on a thread of its own."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
-        self.port: int = self._socket.getsockname()[1]
+    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+        self._socket = listening
+        self.port: int = listening.getsockname()[1]
         configuration = uvicorn.Config(
             app,
             log_config=None,
@@ -39,7 +49,6 @@ class HttpServer:
 
     def start(self) -> None:
         """Begin to answer."""
-        self._socket.listen(128)
         self._thread.start()
 
     def stop(self) -> None:
@@ -84,3 +93,49 @@ class KeeperThread:
                 # The lock ended with its connection; whoever keeps now does so once per key.
                 self._failed(error)
             self._stop.wait(INTERVAL_S)
+
+
+def run_control(
+    settings: Settings,
+    sockets: tuple[socket.socket, socket.socket],
+    board: Board,
+    link: Link,
+) -> int:
+    """Composition root of the control process; runs until it is told to stop.
+
+    `sockets` are the DICOM side's and the HTTP side's.
+    """
+    dicom, http = sockets
+    dicom.close()  # the workers', inherited with everything else
+    ledger = open_ledger(settings)
+    events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
+    registry = multiprocess.registry()
+    registry.register(LedgerCollector(ledger, data_dir=settings.data_dir))
+    registry.register(ProcessesCollector(lambda: {**board.pids(), "control": os.getpid()}))
+
+    def not_ready() -> list[str]:
+        return [*board.not_ready(), *unanswering(ledger)]
+
+    server = HttpServer(build_app(registry=registry, version=VERSION, not_ready=not_ready), http)
+    keeper = Keeper(
+        ledger, events, archive=open_archive(settings), quarantine=quarantine_limits(settings)
+    )
+    thread = KeeperThread(keeper, ledger.database, failed=events.keeper_failed)
+    server.start()
+    thread.start()
+    link.say(ready=True)
+    link.stop.wait()
+    thread.stop()
+    server.stop()
+    ledger.database.dispose()
+    return 0
+
+
+def unanswering(ledger: SqlLedger) -> list[str]:
+    """Why the database keeps the gateway from being ready, if it does."""
+    try:
+        with ledger.read() as view:
+            view.accounts()
+    except StorageError:
+        return ["the database does not answer"]
+    return []

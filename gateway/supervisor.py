@@ -1,151 +1,215 @@
-"""`tollgate serve`: starts the sides of the gateway, watches them, and drains them at the end."""
+"""`tollgate serve`: one supervisor; it starts the processes, watches them, drains them at the end.
+
+It binds both ports, so that a port in use is told at once, and holds the gateway's lock. It runs no
+thread and holds no connection: its children are forks of it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
-import threading
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from config import Settings
-from gateway.bootstrap import GATEWAY_LOCK, open_ledger, quarantine_limits
-from gateway.control import HttpServer, KeeperThread
-from gateway.dicom.scp import DrainReport
-from gateway.keeper import Keeper
-from gateway.telemetry import log
-from gateway.telemetry.events import Events
-from gateway.telemetry.ledger_metrics import LedgerCollector
-from gateway.telemetry.metrics import Metrics
+from gateway.board import Board
+from gateway.bootstrap import BOARD, GATEWAY_LOCK, METRICS, open_ledger
+from gateway.children import Child, Children
+from gateway.control import run_control
+from gateway.dicom.listener import listen
+from gateway.telemetry import log, multiprocess
 from gateway.version import VERSION
-from gateway.web.app import build_app
-from gateway.worker import Worker
-from quota.admission import RefusalReason
-from quota.time import Clock
+from gateway.worker import EXIT_SICK, run_worker
 from storage.errors import StorageError
 from storage.sqlite import try_lock_file
 
-_WATCH_S = 0.5
+_START_S = 60.0
+_LOCK_S = 5.0
+"""How long the processes of a gateway that was killed may take to be gone."""
+_WAIT_S = 60.0
+_BEYOND_DRAIN_S = 8.0
+"""What follows a worker's drain: its aborts, its register, its spool."""
+_CONTROL_S = 5.0
 
 
 class GatewayError(StorageError):
     """The gateway can't start."""
 
 
-class Gateway:
-    """All sides of one gateway. `clock` replaces the ledger's; only the demo passes one."""
+@dataclass(frozen=True, kw_only=True)
+class _Sockets:
+    """Bound before anything else is done."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self._settings = settings
-        self._held = ExitStack()
-        self.dicom_port = 0
-        self.http_port = 0
-        self.ledger = open_ledger(settings, clock=clock)
-        if not self._held.enter_context(try_lock_file(settings.data_dir / GATEWAY_LOCK)):
-            raise GatewayError(
-                f"another gateway is running on {settings.data_dir}; "
-                "stop it, or set TOLLGATE_DATA_DIR to another directory"
-            )
-        metrics = Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason))
-        metrics.registry.register(LedgerCollector(self.ledger, data_dir=settings.data_dir))
-        self.events = Events(metrics)
-        self.worker = Worker(settings, self.ledger, self.events)
-        self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
-        keeper = Keeper(
-            self.ledger,
-            self.events,
-            archive=self.worker.archive,
-            quarantine=quarantine_limits(settings),
-        )
-        self._keeper = KeeperThread(keeper, self.ledger.database, failed=self.events.keeper_failed)
-        self._http: HttpServer | None = None
-
-    def start(self) -> None:
-        """Listen on both ports, then let time pass. Raises GatewayError for a port in use."""
-        http, dicom = self._settings.http, self._settings.dicom
-        try:
-            self._http = HttpServer(self._app, host=http.host, port=http.port)
-        except OSError as error:
-            raise _port_error("HTTP", http.host, http.port, error) from error
-        self._http.start()
-        self.http_port = self._http.port
-        try:
-            self.dicom_port = self.worker.start()
-        except OSError as error:
-            raise _port_error("DICOM", dicom.host, dicom.port, error) from error
-        self._keeper.start()
-
-    def drain(self) -> DrainReport:
-        """Stop taking in, finish what is in flight, stop everything."""
-        report = self.worker.drain()
-        self._keeper.stop()
-        if self._http is not None:
-            self._http.stop()
-        self.ledger.database.dispose()
-        self._held.close()
-        return report
-
-    def not_ready(self) -> list[str]:
-        """What keeps the gateway from taking instances in."""
-        reasons = self.worker.not_ready()
-        try:
-            with self.ledger.read() as view:
-                view.accounts()
-        except StorageError:
-            reasons.append("the database does not answer")
-        return reasons
+    dicom: socket.socket
+    http: socket.socket
 
 
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status. Raises StorageError if it can't start.
 
-    0 after a drain; 1 where the archive's disk failed, so that whoever watches starts it anew.
+    0 after a drain; 1 where a disk failed, so that whoever watches starts it anew.
     """
     log.configure(level=settings.log.level, console=_on_console(settings))
-    logger = log.get_logger("supervisor")
-    wanted = threading.Event()
-    received: list[int] = []
+    with ExitStack() as held:
+        # The ledger is opened once here: what is wrong with it is said before anything runs.
+        open_ledger(settings).database.dispose()
+        held.enter_context(_only_gateway(settings))
+        sockets = _Sockets(
+            dicom=held.enter_context(_bound("DICOM", settings.dicom.host, settings.dicom.port)),
+            http=held.enter_context(_bound("HTTP", settings.http.host, settings.http.port)),
+        )
+        return held.enter_context(_Supervisor(settings, sockets)).run()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        wanted.set()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    gateway = Gateway(settings)
-    gateway.start()
-    logger.info(
-        "gateway_started",
-        version=VERSION,
-        pid=os.getpid(),
-        address=[settings.dicom.host, settings.http.host],
-        port=[gateway.dicom_port, gateway.http_port],
-        data_dir=settings.data_dir,
-    )
-    while not wanted.wait(_WATCH_S):
-        if gateway.worker.receiver.sick:
-            logger.critical("sync_failed")
-            break
-    if received:
-        logger.info("drain_began", signal=signal.Signals(received[0]).name)
-    report = gateway.drain()
-    logger.info(
-        "gateway_stopped",
-        associations=report.aborted + report.ended_themselves,
-        stores=report.stores_unanswered,
-    )
-    return int(gateway.worker.receiver.sick)
+class _Supervisor:
+    """The processes of one gateway, from their start to their end."""
+
+    def __init__(self, settings: Settings, sockets: _Sockets) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._logger = log.get_logger("supervisor")
+        self._wake, self._woken = os.pipe()
+        os.set_blocking(self._woken, False)
+        self._received: list[int] = []
+        self._children = Children()
+        self._board = Board.create(
+            settings.data_dir / BOARD,
+            workers=settings.dicom.worker_count,
+            associations_max=settings.dicom.associations_max,
+        )
+        multiprocess.prepare(settings.data_dir / METRICS)
+
+    def __enter__(self) -> _Supervisor:
+        signal.set_wakeup_fd(self._woken)
+        signal.signal(signal.SIGTERM, self._receive)
+        signal.signal(signal.SIGINT, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._children.close()
+        self._board.close()
+
+    def run(self) -> int:
+        """Start, watch, drain."""
+        workers = self._start()
+        sick = self._watch()
+        if self._received:
+            self._logger.info("drain_began", signal=signal.Signals(self._received[0]).name)
+        self._drain(workers)
+        return int(sick)
+
+    def _start(self) -> list[Child]:
+        settings, sockets = self._settings, self._sockets
+        both = (sockets.dicom, sockets.http)
+        self._control = self._children.add(
+            "control", partial(run_control, settings, both, self._board)
+        )
+        workers = [
+            self._children.add(
+                f"worker-{number}",
+                partial(run_worker, settings, number, both, self._board),
+            )
+            for number in range(settings.dicom.worker_count)
+        ]
+        self._await_ready([self._control, *workers])
+        self._logger.info(
+            "gateway_started",
+            version=VERSION,
+            pid=os.getpid(),
+            count=len(workers),
+            address=[settings.dicom.host, settings.http.host],
+            port=[sockets.dicom.getsockname()[1], sockets.http.getsockname()[1]],
+            data_dir=settings.data_dir,
+        )
+        return workers
+
+    def _await_ready(self, children: list[Child]) -> None:
+        """Raises GatewayError where one of them can't start."""
+        deadline_s = time.monotonic() + _START_S
+        while not self._received and not all("ready" in child.said for child in children):
+            ended = self._children.wait(min(1.0, deadline_s - time.monotonic()), self._wake)
+            for child, status in ended:
+                reason = child.said.get("failed", f"its {child.name} ended with status {status}")
+                self._children.end(children, _CONTROL_S)
+                raise GatewayError(str(reason))
+            if time.monotonic() > deadline_s:
+                self._children.end(children, _CONTROL_S)
+                raise GatewayError(f"not all of its processes were ready within {_START_S:.0f} s")
+
+    def _watch(self) -> bool:
+        """Until a signal comes, or a disk has failed; returns whether one has."""
+        sick = False
+        while not self._received and not sick:
+            for child, status in self._children.wait(self._pause_s(), self._wake):
+                multiprocess.forget(child.process.pid)
+                sick = sick or status == EXIT_SICK
+                if child is not self._control:
+                    self._board.clear(int(child.name.rpartition("-")[2]))
+                pause_s = self._children.restart_later(child)
+                self._logger.error(
+                    "process_ended", component=child.name, status=status, duration_s=pause_s
+                )
+            for child in self._children.restart_due():
+                self._logger.info("process_restarted", component=child.name)
+        return sick
+
+    def _pause_s(self) -> float:
+        return min(_WAIT_S, self._children.restart_in_s())
+
+    def _drain(self, workers: list[Child]) -> None:
+        """Workers first; control tells of them until they are gone."""
+        self._sockets.dicom.close()
+        limit_s = self._settings.shutdown.drain_timeout_s + _BEYOND_DRAIN_S
+        self._children.end(workers, limit_s)
+        self._children.end([self._control], _CONTROL_S)
+        self._logger.info(
+            "gateway_stopped",
+            associations=sum(child.said.get("associations", 0) for child in workers),
+            stores=sum(child.said.get("stores", 0) for child in workers),
+        )
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self._received.append(number)
+
+
+@contextmanager
+def _only_gateway(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the data directory. Raises GatewayError where another gateway has it."""
+    deadline_s = time.monotonic() + _LOCK_S
+    while True:
+        with try_lock_file(settings.data_dir / GATEWAY_LOCK) as locked:
+            if locked:
+                yield
+                return
+        if time.monotonic() > deadline_s:
+            raise GatewayError(
+                f"another gateway is running on {settings.data_dir}; "
+                "stop it, or set TOLLGATE_DATA_DIR to another directory"
+            )
+        time.sleep(0.05)  # a lock file has no event that a process could wait for with a limit
+
+
+@contextmanager
+def _bound(side: str, host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket. Raises GatewayError that names the setting."""
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise GatewayError(
+            f"{side} can't listen on {host}:{port} ({error.strerror}); "
+            f"set TOLLGATE_{side}__PORT to a free port"
+        ) from error
+    with listening:
+        yield listening
 
 
 def _on_console(settings: Settings) -> bool:
     return settings.log.format == "console" or (
         settings.log.format == "auto" and sys.stdout.isatty()
-    )
-
-
-def _port_error(side: str, host: str, port: int, error: OSError) -> GatewayError:
-    return GatewayError(
-        f"{side} can't listen on {host}:{port} ({error.strerror}); "
-        f"set TOLLGATE_{side}__PORT to a free port"
     )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -162,6 +163,13 @@ class RunningGateway:
         url = f"http://127.0.0.1:{self.http_port}{path}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return str(answer.read().decode())
+
+    def readiness(self) -> tuple[int, str]:
+        """Status and text of /readyz."""
+        try:
+            return 200, self.http("/readyz")
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def metric(self, sample: str) -> float:
         """One sample of /metrics by its full name with labels; raises KeyError."""

@@ -12,6 +12,7 @@ from gateway.cli import (
     action,
     ai,
     archive,
+    association,
     config,
     conflict,
     consortium,
@@ -146,6 +147,7 @@ app.add_typer(institution.app, name="institution", rich_help_panel="Who sends")
 institution.app.add_typer(token.app, name="token")
 app.add_typer(consortium.app, name="consortium", rich_help_panel="Who sends")
 app.add_typer(device.app, name="device", rich_help_panel="Who sends")
+app.add_typer(association.app, name="association", rich_help_panel="Who sends")
 app.add_typer(exam_export.app, name="exam", rich_help_panel="What was sent")
 app.add_typer(archive.app, name="archive", rich_help_panel="What was sent")
 app.add_typer(conflict.app, name="conflict", rich_help_panel="What was sent")

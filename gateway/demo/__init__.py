@@ -19,12 +19,12 @@ from types import FrameType
 from config import Settings, load_settings
 from gateway.demo.clock import MovableClock
 from gateway.demo.errors import Stopped, Unmet
+from gateway.demo.gateway import Gateway
 from gateway.demo.live import LiveTeller, can_draw
 from gateway.demo.plain import PlainTeller
 from gateway.demo.stage import Stage, Stopping
 from gateway.demo.story import Story
 from gateway.demo.teller import Teller
-from gateway.supervisor import Gateway
 from gateway.telemetry import log
 
 __all__ = ["run"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from gateway.demo.clock import MovableClock
 from gateway.demo.errors import Stopped, Unmet
+from gateway.demo.gateway import Gateway
 from gateway.demo.hospital import Hospital, Snapshot
 from gateway.demo.images import CT, FUNDUS, MR, Examination, Image
 from gateway.demo.modality import Modality
 from gateway.demo.teller import Scene, Teller
-from gateway.supervisor import Gateway
 from quota.standing import Status
 from quota.time import Instant, to_datetime
 

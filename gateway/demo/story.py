@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 from gateway.cli import units
 from gateway.demo.errors import Unmet
+from gateway.demo.gateway import Gateway
 from gateway.demo.images import Examination, another_image
 from gateway.demo.stage import Stage, expect
 from gateway.demo.teller import Summary
 from gateway.dicom.status import TABLE, Outcome
-from gateway.supervisor import Gateway
 from quota.admission import RefusalReason
 from quota.ledger import GRACE, ChargeState
 from quota.order import UNITS_PER_EXAM_LINE

@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.dicom.access import Rejection
+from gateway.dicom.access import Accepted, Rejection
 from gateway.dicom.association import Association
+from gateway.dicom.ports import Place, Places
 
 ASKING_MAX = 256
 """Connections that may be asking at the same time."""
@@ -39,13 +40,12 @@ class DrainReport:
 class Associations:
     """Safe to use from many threads."""
 
-    def __init__(self, *, associations_max: int, per_source_max: int) -> None:
-        self._associations_max = associations_max
-        self._per_source_max = per_source_max
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._changed = threading.Condition()
         self._connected: set[Association] = set()
         self._asking: dict[Association, None] = {}
-        self._open: set[Association] = set()
+        self._open: dict[Association, Place] = {}
         self._draining = False
 
     @property
@@ -74,27 +74,40 @@ class Associations:
         """An association ended, or a connection that never became one."""
         with self._changed:
             self._asking.pop(association, None)
-            self._open.discard(association)
+            place = self._open.pop(association, None)
             self._changed.notify_all()
+        if place is not None:
+            place.leave()
 
     def closed(self, association: Association) -> None:
         """A connection was closed."""
         with self._changed:
             self._connected.discard(association)
 
-    def take_place(self, association: Association) -> Rejection | None:
+    def take_place(
+        self, association: Association, accepted: Accepted, *, called_ae_title: str
+    ) -> Rejection | None:
         """Count `association` as open, or say why not; it keeps its place until it ends."""
         with self._changed:
             self._asking.pop(association, None)
             if self._draining:
                 return Rejection.CONGESTION
-            if len(self._open) >= self._associations_max:
-                return Rejection.LOCAL_LIMIT
-            source = association.source
-            if sum(one.source == source for one in self._open) >= self._per_source_max:
-                return Rejection.LOCAL_LIMIT
-            self._open.add(association)
-            return None
+        place = self._places.take(
+            accepted, called_ae_title=called_ae_title, source=association.source
+        )
+        if place is None:
+            return Rejection.LOCAL_LIMIT
+        with self._changed:
+            if not self.is_draining:
+                self._open[association] = place
+                return None
+        place.leave()
+        return Rejection.CONGESTION
+
+    def stored(self, association: Association, size_bytes: int) -> None:
+        """An instance of `size_bytes` was answered with success."""
+        if (place := self._open.get(association)) is not None:
+            place.stored(size_bytes)
 
     def expire_overdue(self, now_s: float) -> float:
         """End the connections whose peers are waited for longer than until `now_s` (monotonic).

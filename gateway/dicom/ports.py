@@ -75,3 +75,20 @@ class ScpObserver(Protocol):
 
     def acceptor_failed(self, error: Exception) -> None:
         """Something of ours raised; tell its type and place only, its message may quote values."""
+
+
+class Place(Protocol):
+    """Where an open association is counted; its own thread uses it."""
+
+    def stored(self, size_bytes: int) -> None:
+        """One more instance, of `size_bytes` as sent, was answered with success."""
+
+    def leave(self) -> None:
+        """The association has ended."""
+
+
+class Places(Protocol):
+    """How many associations may be open. Safe to use from many threads."""
+
+    def take(self, accepted: Accepted, *, called_ae_title: str, source: str) -> Place | None:
+        """A place for one more association from the address `source`; None where there is none."""

@@ -15,7 +15,8 @@ from gateway.dicom.associations import Associations, DrainReport
 from gateway.dicom.command import Command
 from gateway.dicom.listener import Listener
 from gateway.dicom.negotiation import APPLICATION_CONTEXT_UID, accepted_contexts
-from gateway.dicom.ports import ScpObserver, StoreLane
+from gateway.dicom.places import LocalPlaces
+from gateway.dicom.ports import Places, ScpObserver, StoreLane
 from gateway.dicom.quiet import silence_libraries
 from gateway.dicom.services import Service, Services
 from gateway.dicom.serving import Serving
@@ -41,11 +42,14 @@ class StorageScp:
         observer: ScpObserver,
         admits_associations: Callable[[], Rejection | None] = _admits_all,
         services: Iterable[Service] = (),
+        places: Places | None = None,
     ) -> None:
         """Prepare to listen; of `settings` host and port are left to `start`.
 
         `registry` is asked at every association and must be cheap. `admits_associations` may
         reject new associations for load, whoever asks (2/3/1). `services` are offered besides.
+        `places` counts the associations of several processes; without it those of this one
+        are counted.
         """
         silence_libraries()
         self._settings = settings
@@ -60,17 +64,21 @@ class StorageScp:
         self._observer = observer
         self._admits_associations = admits_associations
         self._services = Services(services, ae_title=settings.ae_title)
+        self._listener: Listener | None = None
+        self._stopping = threading.Lock()
+        self._associations = Associations(
+            places
+            or LocalPlaces(
+                associations_max=settings.associations_max,
+                per_source_max=settings.associations_per_source_max,
+            )
+        )
         self._serving = Serving(
             lane=lane,
             observer=observer,
             services=self._services,
+            stored=self._associations.stored,
             instance_size_max_bytes=settings.instance_size_max_bytes,
-        )
-        self._listener: Listener | None = None
-        self._stopping = threading.Lock()
-        self._associations = Associations(
-            associations_max=settings.associations_max,
-            per_source_max=settings.associations_per_source_max,
         )
 
     # -- operation ---------------------------------------------------------------------------------
@@ -167,7 +175,9 @@ class StorageScp:
         )
         if isinstance(verdict, Rejected):
             return verdict.rejection
-        rejection = self._admits_associations() or self._associations.take_place(association)
+        rejection = self._admits_associations() or self._associations.take_place(
+            association, verdict, called_ae_title=request.called_ae_title.strip()
+        )
         return rejection or verdict
 
     def may_begin(self) -> bool:

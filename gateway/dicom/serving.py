@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from gateway.dicom import command as dimse
 from gateway.dicom.access import Accepted
@@ -33,11 +34,14 @@ class Serving:
         lane: StoreLane,
         observer: ScpObserver,
         services: Services,
+        stored: Callable[[Association, int], None],
         instance_size_max_bytes: int,
     ) -> None:
+        """`stored` is told each data set, with its bytes, that was answered with success."""
         self._services = services
         self._lane = lane
         self._observer = observer
+        self._stored = stored
         self._instance_size_max_bytes = instance_size_max_bytes
 
     def serve(self, association: Association, command: Command) -> None:
@@ -102,6 +106,8 @@ class Serving:
             sop_class_uid=_echoed(store.affected_sop_class_uid),
             sop_instance_uid=_echoed(store.affected_sop_instance_uid),
         )
+        if answer.status == SUCCESS:
+            self._stored(association, arriving.size_bytes)
         self._observer.store_answered(
             accepted,
             answer,

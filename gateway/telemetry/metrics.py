@@ -11,7 +11,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    ProcessCollector,
     disable_created_metrics,
 )
 
@@ -32,16 +31,22 @@ class Metrics:
 
     def __init__(self, *, version: str, refusal_reasons: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
         build = Gauge(
-            "tollgate_build_info", "The running version.", ["version"], registry=self.registry
+            "tollgate_build_info",
+            "The running version.",
+            ["version"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
         )
         build.labels(version=version).set(1)
         self.associations = self._counter(
             "tollgate_associations", "Associations by what became of them.", "outcome"
         )
         self.associations_open = Gauge(
-            "tollgate_associations_open", "Associations established now.", registry=self.registry
+            "tollgate_associations_open",
+            "Associations established now.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.stores = self._counter("tollgate_stores", "C-STORE requests by outcome.", "outcome")
         self.stored_bytes = self._total("tollgate_stored_bytes", "Bytes of stored Part 10 objects.")
@@ -65,6 +70,7 @@ class Metrics:
             "tollgate_verify_violations",
             "Violations that the last verification found; 0 before the first.",
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.verify_last_run: Gauge | None = None
         # A series that begins at its first event hides that event from rate() and from alerts.
@@ -83,6 +89,7 @@ class Metrics:
                 "tollgate_verify_last_run_timestamp_seconds",
                 "When the ledger was last verified.",
                 registry=self.registry,
+                multiprocess_mode="mostrecent",
             )
         self.verify_last_run.set(at_s)
 

@@ -37,13 +37,9 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_disk_free_bytes",
         "tollgate_verify_violations",
         "tollgate_verify_last_run_timestamp_seconds",
-        # prometheus-client's own process collector
-        "process_cpu_seconds_total",
-        "process_max_fds",
-        "process_open_fds",
-        "process_resident_memory_bytes",
-        "process_start_time_seconds",
-        "process_virtual_memory_bytes",
+        "tollgate_process_cpu_seconds_total",
+        "tollgate_process_open_fds",
+        "tollgate_process_resident_memory_bytes",
     }
 )
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.error
 from pathlib import Path
 
 import pytest
@@ -82,22 +81,14 @@ def test_a_store_in_flight_at_sigterm_is_finished_and_the_probes_tell(tmp_path: 
             assert gateway.process is not None
             gateway.process.terminate()
             wait_until(lambda: any(line["event"] == "drain_began" for line in gateway.log))
-            wait_until(lambda: readiness(gateway)[0] == 503)
-            assert "not listening" in readiness(gateway)[1]
+            wait_until(lambda: gateway.readiness()[0] == 503)
+            assert "not listening" in gateway.readiness()[1]
             assert "alive" in gateway.http("/livez")
         flight.join(60)
         assert answers == [STORED]
         assert gateway.ended_by_itself() == 0
     with RunningGateway(data_dir) as gateway:
         check(data_dir, [image(1)])
-
-
-def readiness(gateway: RunningGateway) -> tuple[int, str]:
-    """Status and text of /readyz."""
-    try:
-        return 200, gateway.http("/readyz")
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 @pytest.mark.slow

@@ -1,0 +1,75 @@
+"""All sides of a gateway as threads of one process, on the demo's clock.
+
+`tollgate serve` runs the same parts in processes of their own (gateway/supervisor.py).
+"""
+
+from __future__ import annotations
+
+from config import Settings
+from gateway.bootstrap import open_ledger, quarantine_limits
+from gateway.control import HttpServer, KeeperThread
+from gateway.dicom.listener import listen
+from gateway.dicom.scp import DrainReport
+from gateway.keeper import Keeper
+from gateway.telemetry.events import Events
+from gateway.telemetry.ledger_metrics import LedgerCollector
+from gateway.telemetry.metrics import Metrics
+from gateway.version import VERSION
+from gateway.web.app import build_app
+from gateway.worker import Worker
+from quota.admission import RefusalReason
+from quota.time import Clock
+from storage.errors import StorageError
+
+
+class Gateway:
+    """All sides of one gateway. `clock` replaces the ledger's; only the demo passes one."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self.dicom_port = 0
+        self.http_port = 0
+        self.ledger = open_ledger(settings, clock=clock)
+        metrics = Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason))
+        metrics.registry.register(LedgerCollector(self.ledger, data_dir=settings.data_dir))
+        self.events = Events(metrics)
+        self.worker = Worker(settings, self.ledger, self.events)
+        self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
+        keeper = Keeper(
+            self.ledger,
+            self.events,
+            archive=self.worker.archive,
+            quarantine=quarantine_limits(settings),
+        )
+        self._keeper = KeeperThread(keeper, self.ledger.database, failed=self.events.keeper_failed)
+        self._http: HttpServer | None = None
+
+    def start(self) -> None:
+        """Listen on both ports, then let time pass. Raises OSError for a port in use."""
+        http, dicom = self._settings.http, self._settings.dicom
+        self._http = HttpServer(self._app, listen(http.host, http.port))
+        self._http.start()
+        self.http_port = self._http.port
+        listening = listen(dicom.host, dicom.port)
+        self.dicom_port = listening.getsockname()[1]
+        self.worker.start(listening)
+        self._keeper.start()
+
+    def drain(self) -> DrainReport:
+        """Stop taking in, finish what is in flight, stop everything."""
+        report = self.worker.drain()
+        self._keeper.stop()
+        if self._http is not None:
+            self._http.stop()
+        self.ledger.database.dispose()
+        return report
+
+    def not_ready(self) -> list[str]:
+        """What keeps the gateway from taking instances in."""
+        reasons = self.worker.not_ready()
+        try:
+            with self.ledger.read() as view:
+                view.accounts()
+        except StorageError:
+            reasons.append("the database does not answer")
+        return reasons
