@@ -20,10 +20,12 @@ from storage.view import SqlView
 from storage.work import SqlWork
 
 
-def institutions(view: SqlView) -> list[Institution]:
-    """Every institution, by name."""
-    rows = view.connection.execute(select(t.institutions).order_by(t.institutions.c.name))
-    return [_institution(row) for row in rows]
+def institutions(view: SqlView, *, account_id: int | None = None) -> list[Institution]:
+    """Every institution, or those for which an account pays, by name."""
+    statement = select(t.institutions).order_by(t.institutions.c.name)
+    if account_id is not None:
+        statement = statement.where(t.institutions.c.account_id == account_id)
+    return [_institution(row) for row in view.connection.execute(statement)]
 
 
 def institution(view: SqlView, institution_id: int) -> Institution:

@@ -147,27 +147,32 @@ def _row(account: Account, meters: dict[str, MeterReading]) -> list[output.Cell]
 )
 def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = False) -> None:
     """Show what is available, used and owed, the time left, and the packages."""
-    from storage.packages import stocks
+    from storage.packages import overview
     from storage.registry import institutions
     from storage.reports_ledger import episodes
 
     with session.reading(context) as view:
         known = lookup.account(view, account)
         meters = documents.readings(view, known)
-        mine = [one for one in institutions(view) if one.account_id == known.id]
-        packages = stocks(view, known)
+        mine = institutions(view, account_id=known.id)
+        packages = overview(view, known)
         past = episodes(view, known.id, limit=EPISODES_SHOWN)
     if as_json:
-        listed = [documents.package_document(stock) for stock in packages]
+        listed = [documents.package_document(stock) for stock in packages.stocks]
         of_arrears = [documents_ledger.episode_document(row) for row in past]
-        output.document(documents.account_detail(known, meters, mine, listed, of_arrears))
+        output.document(
+            documents.account_detail(known, meters, mine, listed, of_arrears, more=packages.more)
+        )
         return
     plan = PlanOption[known.plan.name].value
     names = [f"{one.name} ({one.id})" for one in mine]
     picture.show_account(known, meters[known.plan.enforced_meter], plan=plan, institutions=names)
     picture.show_calls([one for name, one in meters.items() if name.startswith(AI_PREFIX)])
-    if packages:
+    if packages.stocks:
         output.say("")
-        output.table(package.COLUMNS, [package.row(stock, known) for stock in packages], empty="")
+        rows = [package.row(stock, known) for stock in packages.stocks]
+        output.table(package.COLUMNS, rows, empty="")
+    if packages.more:
+        output.hint(f"and {packages.more:,} more: tollgate package list --account {known.id}")
     for line in picture.advice(known, meters[known.plan.enforced_meter], names):
         output.hint(line)

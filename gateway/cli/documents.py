@@ -58,11 +58,14 @@ def account_detail(
     institutions: Sequence[Institution],
     packages: Sequence[Document],
     episodes: Sequence[Document],
+    *,
+    more: int,
 ) -> Document:
-    """One account with everything that belongs to it."""
+    """One account with what belongs to it; `more` packages are not among those listed."""
     return account_document(account, meters) | {
         "institutions": [{"id": one.id, "name": one.name} for one in institutions],
         "packages": list(packages),
+        "packages_more": more,
         "episodes": list(episodes),
     }
 

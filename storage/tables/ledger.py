@@ -114,6 +114,7 @@ Index(
     postgresql_where=_ACTIVE,
 )
 
+Index("ix_packages_meter", packages.c.meter_id, packages.c.id)
 _AHEAD = text("activated_at IS NULL AND ended_at IS NULL")
 Index(
     "ix_packages_ahead",

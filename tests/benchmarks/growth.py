@@ -21,11 +21,14 @@ from rich.progress import track
 from rich.table import Table
 
 from gateway.cli import documents
+from gateway.cli.account import EPISODES_SHOWN
+from gateway.telemetry.ledger_metrics import LedgerCollector
 from quota import service
 from quota.account import EXAM, Account
 from storage.ledger import SqlLedger
-from storage.packages import stocks
+from storage.packages import overview
 from storage.registry import institutions
+from storage.reports_ledger import episodes
 from storage.verify import verify
 from tests.benchmarks.filling import fill
 from tests.benchmarks.stores import STORES, Maker
@@ -48,6 +51,9 @@ class Figures:
     """The cost of an admission with the long past, over its cost with the short one."""
     account_show_small_ms: float
     account_show_ms: float
+    metrics_small_ms: float
+    metrics_ms: float
+    """What a scrape of `/metrics` asks of the ledger."""
     verify_s: float
     violations: int
     peak_mb: int
@@ -93,6 +99,7 @@ def measure(make: Maker, name: str, arguments: argparse.Namespace) -> Figures:
     filled = time.perf_counter()
     small_admission, admission = _turns(small, large, _admission, arguments.rounds, name)
     small_show, show = _turns(small, large, _show, max(1, arguments.rounds // 5), name)
+    small_scrape, scrape = _turns(small, large, _scrape, max(1, arguments.rounds // 5), name)
     verifying = time.perf_counter()
     with large.ledger.read() as view:
         report = verify(view, archive=None)
@@ -106,6 +113,8 @@ def measure(make: Maker, name: str, arguments: argparse.Namespace) -> Figures:
         growth=admission / small_admission,
         account_show_small_ms=small_show,
         account_show_ms=show,
+        metrics_small_ms=small_scrape,
+        metrics_ms=scrape,
         verify_s=time.perf_counter() - verifying,
         violations=sum(violation.count for violation in report.violations),
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -144,8 +153,14 @@ def _admission(past: Past, name: str) -> None:
 def _show(past: Past, _: str) -> None:
     with past.ledger.read() as view:
         documents.readings(view, past.account)
-        institutions(view)
-        stocks(view, past.account)
+        institutions(view, account_id=past.account.id)
+        overview(view, past.account)
+        episodes(view, past.account.id, limit=EPISODES_SHOWN)
+
+
+def _scrape(past: Past, _: str) -> None:
+    for _family in LedgerCollector(past.ledger, data_dir=Path()).collect():
+        pass
 
 
 if __name__ == "__main__":

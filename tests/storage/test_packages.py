@@ -7,8 +7,9 @@ import pytest
 from quota import service
 from quota.account import CAPACITY, EXAM, Account, Plan
 from quota.order import TERABYTE, LineRequest, OrderRequest
+from storage import packages
 from storage.ledger import SqlLedger
-from storage.packages import Stock, stocks
+from storage.packages import Stock, overview, stocks
 from tests.quota.makers import DAY
 from tests.storage import calls, kit
 from tests.storage.kit import HandClock, add_account, admit, top_up
@@ -105,3 +106,27 @@ def test_what_is_left_adds_up_to_what_is_available(
             available = service.read_meter(view, payer, EXAM).available
         assert sum(stock.left for stock in found) == available
         assert len(found) == n + 1
+
+
+def test_an_overview_leaves_out_only_what_there_is_too_much_of(
+    sql: SqlLedger, payer: Account, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has happened to packages, the list and the overview agree; calls are units too."""
+    for n in range(3):
+        top_up(sql, payer, f"SO-{n}", n + 1)
+        admit(sql, payer, f"exam-{n}")
+        clock.at += 150 * DAY
+    calls.buy_calls(sql, payer, "AI-1", 3)
+    calls.hold(sql, payer, "a", 3, ttl_s=60)
+    calls.buy_calls(sql, payer, "AI-2", 0)
+    clock.at += DAY
+    with sql.read() as view:
+        every, found = stocks(view, payer), overview(view, payer)
+    assert (found.stocks, found.more) == (every, 0)
+    monkeypatch.setattr(packages, "USABLE_SHOWN", 1)
+    monkeypatch.setattr(packages, "OVER_SHOWN", 1)
+    with sql.read() as view:
+        found = overview(view, payer)
+    shown = [(stock.order_no, stock.state.value, stock.left) for stock in found.stocks]
+    assert shown == [("SO-2", "active", 3), ("SO-1", "used_up", 0), ("AI-1", "active", 3)]
+    assert found.more == len(every) - len(found.stocks)

@@ -44,6 +44,7 @@ def test_a_new_account_has_a_meter_before_the_first_purchase(tollgate: Cli) -> N
     assert shown["meters"] == {"exam": EMPTY_METER}
     assert shown["arrears_cap"] is None
     assert [shown.pop(name) for name in ("institutions", "packages", "episodes")] == [[], [], []]
+    assert shown.pop("packages_more") == 0
     assert made == shown
 
 
