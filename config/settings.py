@@ -266,6 +266,41 @@ class ArchiveSettings(_Section):
     )
 
 
+class SpoolSettings(_Section):
+    """Where acknowledged instances wait until they are filed, and what counts as acknowledged."""
+
+    dir: Annotated[str, AfterValidator(_path_or_empty)] = _key(
+        "",
+        "Directory of the spools, on a local disk; empty means spool under data_dir",
+        allowed='empty, or a directory path that does not begin with "~" '
+        'and has no "?" or control character',
+    )
+    segment_bytes: int = _key(
+        64 * MIB,
+        "Room that an association takes at its first store; it grows with a larger instance",
+        unit="bytes",
+        ge=64 * KIB,
+        le=GIB,
+    )
+    fill_max_bytes: int = _key(
+        0,
+        "Most that the spools of this host take; beyond it stores are answered 0xA700 and "
+        "associations rejected with 2/3/1; 0 means half of the volume",
+        unit="bytes",
+        ge=0,
+        le=1024 * TIB,
+    )
+    ack: Literal["spool", "archive"] = _key(
+        "spool",
+        "What success promises: durable in the spool, or filed in the archive as well, which "
+        "waits up to 30 s",
+    )
+    # For demonstrations and tests: what is acknowledged there is gone with the machine.
+    any_file_system: bool = _key(
+        False, "Accept a spool in memory or on a network; not for production, nothing is kept"
+    )
+
+
 class LogSettings(_Section):
     """Logs, written to standard output."""
 
@@ -314,6 +349,7 @@ class Settings(_Section):
     http: HttpSettings = Field(default_factory=HttpSettings)
     examination: ExaminationSettings = Field(default_factory=ExaminationSettings)
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
+    spool: SpoolSettings = Field(default_factory=SpoolSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     shutdown: ShutdownSettings = Field(default_factory=ShutdownSettings)
 

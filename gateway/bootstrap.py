@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 from config import Settings
 from quota.time import MICROSECONDS_PER_SECOND, Clock
@@ -13,12 +16,15 @@ from storage.engine import open_database
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
 from storage.schema import migrate
+from storage.spool import Spool
+from storage.spool.record import PAGE_BYTES
 
 GATEWAY_LOCK = "gateway.lock"
 KEEPER_LOCK = "keeper"
 ARCHIVE = "archive"
 BOARD = "associations"
 METRICS = "metrics"
+SPOOL = "spool"
 
 
 class DataDirUnusable(StorageError):
@@ -60,6 +66,35 @@ def open_archive(settings: Settings) -> Archive:
         remote=remote if chosen.url else None,
         free_bytes_min=chosen.free_bytes_min,
     )
+
+
+def spool_root(settings: Settings) -> Path:
+    """The folder of this host's spools, one for each worker."""
+    return Path(settings.spool.dir) if settings.spool.dir else settings.data_dir / SPOOL
+
+
+def open_spools(settings: Settings, directories: Sequence[Path]) -> list[Spool]:
+    """Open a worker's spools; each may take its share of the limit.
+
+    Raises SpoolLocked, SpoolUnsuitable, SpoolUnavailable, SpoolSick, SpoolUnknown.
+    """
+    chosen = settings.spool
+    limit = chosen.fill_max_bytes or shutil.disk_usage(settings.data_dir).total // 2
+    return [
+        Spool.open(
+            directory,
+            segment_bytes=chosen.segment_bytes // PAGE_BYTES * PAGE_BYTES,
+            fill_max_bytes=limit // settings.dicom.worker_count,
+            any_file_system=chosen.any_file_system,
+        )
+        for directory in directories
+    ]
+
+
+def discard_unfinished(settings: Settings) -> None:
+    """Remove what a killed gateway left half written, before any worker files."""
+    if not settings.archive.url:
+        open_archive(settings).discard_unfinished()
 
 
 def quarantine_limits(settings: Settings) -> Limits:

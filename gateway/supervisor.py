@@ -19,7 +19,14 @@ from types import FrameType
 
 from config import Settings
 from gateway.board import Board
-from gateway.bootstrap import BOARD, GATEWAY_LOCK, METRICS, open_ledger
+from gateway.bootstrap import (
+    BOARD,
+    GATEWAY_LOCK,
+    METRICS,
+    discard_unfinished,
+    open_ledger,
+    spool_root,
+)
 from gateway.children import Child, Children
 from gateway.control import run_control
 from gateway.dicom.listener import listen
@@ -27,6 +34,7 @@ from gateway.telemetry import log, multiprocess
 from gateway.version import VERSION
 from gateway.worker import EXIT_SICK, run_worker
 from storage.errors import StorageError
+from storage.spool import spools
 from storage.sqlite import try_lock_file
 
 _START_S = 60.0
@@ -60,6 +68,7 @@ def serve(settings: Settings) -> int:
         # The ledger is opened once here: what is wrong with it is said before anything runs.
         open_ledger(settings).database.dispose()
         held.enter_context(_only_gateway(settings))
+        discard_unfinished(settings)
         sockets = _Sockets(
             dicom=held.enter_context(_bound("DICOM", settings.dicom.host, settings.dicom.port)),
             http=held.enter_context(_bound("HTTP", settings.http.host, settings.http.port)),
@@ -83,6 +92,8 @@ class _Supervisor:
             workers=settings.dicom.worker_count,
             associations_max=settings.dicom.associations_max,
         )
+        # Dealt out before anybody opens one, so that a restarted worker gets its own again.
+        self._spools = spools.deal(spool_root(settings), settings.dicom.worker_count)
         multiprocess.prepare(settings.data_dir / METRICS)
 
     def __enter__(self) -> _Supervisor:
@@ -113,9 +124,9 @@ class _Supervisor:
         workers = [
             self._children.add(
                 f"worker-{number}",
-                partial(run_worker, settings, number, both, self._board),
+                partial(run_worker, settings, number, both, self._board, directories=directories),
             )
-            for number in range(settings.dicom.worker_count)
+            for number, directories in enumerate(self._spools)
         ]
         self._await_ready([self._control, *workers])
         self._logger.info(

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from config import Settings
+from gateway.admissions import Admissions
 from gateway.board import Board, WorkerBoard
-from gateway.bootstrap import open_archive, open_ledger
+from gateway.bootstrap import open_archive, open_ledger, open_spools
 from gateway.children import Link
 from gateway.dicom.access import Registry, Rejection
-from gateway.dicom.collecting import CollectingLane
 from gateway.dicom.ports import Places
 from gateway.dicom.scp import DrainReport, StorageScp
-from gateway.dicom.store import StoreHandler
-from gateway.receiver import Receiver
+from gateway.filer import Filer
+from gateway.intake import Intake
 from gateway.refusal_writer import RefusalWriter
 from gateway.telemetry import log
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from gateway.version import VERSION
 from quota.admission import RefusalReason
-from quota.time import MICROSECONDS_PER_SECOND
+from quota.time import MICROSECONDS_PER_SECOND, Clock
 from storage import registry
+from storage.engine import system_clock
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 
 EXIT_SICK = 3
 """The status of a worker whose disk failed: whoever watches the gateway is to start it anew."""
-_REGISTER_STOP_S = 3.0
+# Within the 25 s of a stop, beside the drain (15 s) and what the supervisor ends after it.
+_FILE_STOP_S = 3.0
+_REGISTER_STOP_S = 1.0
 _BEAT_S = 1.0
 
 
@@ -53,7 +58,7 @@ class RegistryReader:
 
 
 class Worker:
-    """Takes instances in until it is drained."""
+    """Takes instances in, and files them, until it is drained."""
 
     def __init__(
         self,
@@ -61,58 +66,103 @@ class Worker:
         ledger: SqlLedger,
         events: Events,
         *,
+        directories: Sequence[Path],
         places: Places | None = None,
+        clock: Clock = system_clock,
     ) -> None:
-        """`places` counts the associations of all workers of a host."""
+        """Take the spools in `directories`: new records go into the first, all are filed from.
+
+        `places` counts the associations of all workers of a host; `clock` says when an instance
+        was received. Raises StorageError for an unusable spool.
+        """
         self._settings = settings
+        self._ledger = ledger
+        self._events = events
+        self._clock = clock
         self.archive = open_archive(settings)
+        self.spools = open_spools(settings, directories)
         self._refusals = RefusalWriter(ledger, failed=events.register_failed)
-        quiet_period_s = settings.examination.quiet_period_s
-        self.receiver = Receiver(
+        self._filer = Filer(
+            spools=self.spools,
             ledger=ledger,
             archive=self.archive,
+            observer=events,
+            quiet_period=round(settings.examination.quiet_period_s * MICROSECONDS_PER_SECOND),
+            clock=clock,
+        )
+        intake = Intake(
+            spool=self.spools[0],
+            admissions=Admissions(ledger),
+            observer=events,
             register_refusal=self._refusals.add,
-            quiet_period=round(quiet_period_s * MICROSECONDS_PER_SECOND),
+            clock=clock,
+            sick=lambda: self.sick,
+            wait_for=self._filer if settings.spool.ack == "archive" else None,
         )
         self._scp = StorageScp(
             settings=settings.dicom,
             registry=RegistryReader(ledger),
-            lane=CollectingLane(StoreHandler(self.receiver, events)),
+            lane=intake,
             observer=events,
             admits_associations=self._admits_associations,
             places=places,
         )
         self.listening = False
+        self.beat()
 
     def start(self, listening: socket.socket) -> None:
-        """Tidy up after a killed process, and accept from a socket that may be shared."""
-        self.archive.discard_unfinished()
+        """Accept from a socket that may be shared.
+
+        What a killed process left in the spools is filed behind the answers to come.
+        """
         self._refusals.start()
         self._scp.start_on(listening)
         self.listening = True
+        self._filer.start()
 
     def drain(self) -> DrainReport:
-        """Stop listening, let stores in flight finish, write what the register is owed."""
+        """Stop listening, let stores in flight finish, file what fits; the rest waits on disk."""
         self.listening = False
         self._scp.stop_listening()
         report = self._scp.drain(self._settings.shutdown.drain_timeout_s)
+        self._filer.stop(_FILE_STOP_S)
         self._refusals.stop(_REGISTER_STOP_S)
+        for spool in self.spools:
+            spool.close()
         return report
+
+    def beat(self) -> None:
+        """Tell how full the spools are; every second or so."""
+        self._events.spools_looked_at(self.spools, now=self._clock())
+
+    @property
+    def unfiled(self) -> int:
+        """How many acknowledged instances wait in the spools."""
+        return sum(spool.usage().records for spool in self.spools)
+
+    @property
+    def sick(self) -> bool:
+        """Whether a sync has failed in this process: nothing more may be acknowledged by it."""
+        spools = any(spool.sick for spool in self.spools)
+        return spools or self.archive.sick or self._ledger.database.sick
 
     def not_ready(self) -> list[str]:
         """What keeps the DICOM side from taking instances in."""
         reasons = []
         if not self.listening:
             reasons.append("not listening")
-        if self.receiver.sick:
+        if self.sick:
             reasons.append("a sync failed")
-        if not self.archive.has_room():
+        if not self._has_room():
             reasons.append("the disk is nearly full")
         return reasons
 
+    def _has_room(self) -> bool:
+        return self.spools[0].has_room() and self.archive.has_room()
+
     def _admits_associations(self) -> Rejection | None:
         """Reject for load only (2/3/1); a quota never rejects an association."""
-        if self.receiver.sick or not self.archive.has_room():
+        if self.sick or not self._has_room():
             return Rejection.CONGESTION
         return None
 
@@ -123,26 +173,29 @@ def run_worker(
     sockets: tuple[socket.socket, socket.socket],
     board: Board,
     link: Link,
+    *,
+    directories: Sequence[Path],
 ) -> int:
     """Composition root of one worker process; runs until it is told to stop, or a sync failed.
 
-    `sockets` are the DICOM side's and the HTTP side's.
+    `sockets` are the DICOM side's and the HTTP side's; `directories` this worker's spools.
     """
     dicom, http = sockets
     http.close()  # the control process's, inherited with everything else
     ledger = open_ledger(settings)
     events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
     places = WorkerBoard(board, number, per_source_max=settings.dicom.associations_per_source_max)
-    worker = Worker(settings, ledger, events, places=places)
+    worker = Worker(settings, ledger, events, directories=directories, places=places)
     worker.start(dicom)
     board.beat(number, worker.not_ready())
     link.say(ready=True)
-    while not link.stop.wait(_BEAT_S) and not worker.receiver.sick:
+    while not link.stop.wait(_BEAT_S) and not worker.sick:
         board.beat(number, worker.not_ready())
-    if worker.receiver.sick:
+        worker.beat()
+    if worker.sick:
         log.get_logger("worker").critical("sync_failed")
     board.beat(number, ["not listening"], for_s=settings.shutdown.drain_timeout_s)
     report = worker.drain()
     link.say(associations=report.aborted + report.ended_themselves, stores=report.stores_unanswered)
     ledger.database.dispose()
-    return EXIT_SICK if worker.receiver.sick else 0
+    return EXIT_SICK if worker.sick else 0

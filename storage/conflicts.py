@@ -19,7 +19,7 @@ from quota.order import Rejected
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import tables as t
 from storage.errors import NotFound
-from storage.examinations import Difference
+from storage.placing import Difference
 from storage.work import SqlWork
 
 

@@ -1,56 +1,57 @@
-"""Files an instance whose object is durable: admission, charge, rows and sizes in ONE transaction.
+"""Files a batch of acknowledged instances in ONE transaction: rows, sizes, levels, refusals.
 
-Order, always: object durable -> rows committed -> answered. Whoever calls `file` puts the object
-first, commits if told to, and only then answers.
+Order, always: object durable → rows committed → spool record released. Filing alone decides what
+is the same again, what is a conflict, and what comes too late; the same batch again, after a COMMIT
+of unknown outcome, changes nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, case, insert, select, update
-
 from quota import service
-from quota.admission import Refused
+from quota.account import EXAM, Plan
 from quota.book import Book
 from quota.service import Admitted
-from quota.time import MICROSECONDS_PER_SECOND, Instant
+from quota.time import Instant
+from storage import filing_rows as rows
 from storage import refusals
-from storage import tables as t
-from storage.examinations import Different, Known, New, Same, resolve
-from storage.records import Incoming
-from storage.registry import payer
+from storage.admitting import Overtaken, add_examination, readmit
+from storage.placing import (
+    Arrival,
+    Decision,
+    Known,
+    Verdict,
+    being_deleted,
+    decide,
+    look,
+    look_again,
+    look_at_instances,
+)
+from storage.resolving import Examination
 from storage.work import SqlWork
 
-LATE_AFTER = 30 * 86_400 * MICROSECONDS_PER_SECOND
-"""KEY-4: instances later than this after admission are listed for the operator, in µs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
-    """An instance and where its object is; `size_bytes` is the Part 10 object's."""
-
-    incoming: Incoming
-    examination_id: str
-    """The examination it was put under: a known one, or the id proposed for a new one."""
-    quarantined: bool
-    object_key: str
-    sha256: str
-    size_bytes: int
-    generation: int = 0
-    """The examination's, as it was when the object was put: a deletion raises it."""
-    fingerprint: str | None = None
-    """What the archive said it will know the object by (`PutResult.fingerprint`)."""
+BATCH_MAX = 500
+"""Records per transaction: others wait for its locks, and for its share of the log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filed:
-    """The instance is on record; `admission` is set where it was its examination's first."""
+    """The instance is on record; `admission` is set where filing it admitted its examination."""
 
     examination_id: str
     size_bytes: int
-    admission: Admitted | None
+    admission: Admitted | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Same:
+    """The instance was on record already, filed or set aside (§9)."""
+
+    examination_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,195 +62,166 @@ class SetAside:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Overtaken:
-    """Another association got there first; the object lies in the wrong place: resolve again."""
+class Discarded:
+    """Its examination was deleted after it was received; journaled."""
+
+    examination_id: str
 
 
-Filing: TypeAlias = Filed | SetAside | Same | Refused | Overtaken
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deferred:
+    """Not now: its object is not where it belongs. Place it again."""
 
-_GROW = (
-    update(t.examinations)
-    .where(t.examinations.c.id == bindparam("examination_id"))
-    .values(
-        instances=t.examinations.c.instances + 1,
-        bytes=t.examinations.c.bytes + bindparam("size_bytes"),
-        quiet_until=case(
-            (t.examinations.c.quiet_until > bindparam("until"), t.examinations.c.quiet_until),
-            else_=bindparam("until"),
-        ),
-        completed_at=None,
-        deleted_at=None,
-    )
-    .returning(t.examinations.c.admitted_at, t.examinations.c.patient_id_raw)
-)
+    examination_id: str
 
 
-def file(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filing:
-    """Record one arrival. Commit after Filed and SetAside; after anything else, don't."""
-    match resolve(work, arrival.incoming, sha256=arrival.sha256):
-        case Same() as same:
-            return same
-        case Different(examination_id=known, generation=generation, difference=difference):
-            if not arrival.quarantined or _place(arrival) != (known, generation):
-                return Overtaken()
-            _set_aside(work, arrival, difference)
-            return SetAside(examination_id=known)
-        case Known(examination_id=known, generation=generation, account_id=account_id):
-            if arrival.quarantined or _place(arrival) != (known, generation):
-                return Overtaken()
-            # An examination belongs for ever to the account that admitted it (§1).
-            level = service.open_level(work, work.account(account_id))
-            return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=None)
-        case New():
-            return _admit(work, arrival, quiet_period=quiet_period)
+Filing: TypeAlias = Filed | Same | SetAside | Discarded | Deferred
 
 
-def _place(arrival: Arrival) -> tuple[str, int]:
-    return arrival.examination_id, arrival.generation
+def file_batch(
+    work: SqlWork, arrivals: Sequence[Arrival], *, quiet_period: Instant
+) -> list[Filing] | Overtaken:
+    """Record up to `BATCH_MAX` arrivals; one answer each, in their order. `quiet_period` in µs.
 
-
-def _admit(work: SqlWork, arrival: Arrival, *, quiet_period: int) -> Filed | Refused | Overtaken:
-    if arrival.quarantined:
+    Commit, except after `Overtaken`: then roll back and place them again. What is `Deferred` stays
+    in the spool. Raises NotFound where an institution is unknown.
+    """
+    assert len(arrivals) <= BATCH_MAX
+    known = look(work, arrivals)
+    meters = _Meters.locked(work, known)
+    if not look_again(work, known, arrivals):
         return Overtaken()
-    account = payer(work, arrival.incoming.institution_id)
-    admission = service.admit(work, account, arrival.examination_id)
-    # While we waited for the meter the account may have been closed or capped, the institution
-    # moved: what was read before the lock decides nothing (§13).
-    if payer(work, arrival.incoming.institution_id) != account:
+    look_at_instances(work, known, arrivals)
+    decided = list(zip(arrivals, decide(known, arrivals), strict=True))
+    deferred = _misplaced(work, decided)
+    due = [
+        (arrival, decision) for n, (arrival, decision) in enumerate(decided) if n not in deferred
+    ]
+    filed = [(a, d) for a, d in due if d.verdict is Verdict.FILE]
+    admissions = _admit(work, meters, filed)
+    if admissions is None:
         return Overtaken()
-    if isinstance(admission, Refused):
-        return admission
-    # Both meters are locked before any row, `exam` first: one order for everybody (§13).
-    level = service.open_level(work, account)
-    if not _add_examination(work, arrival, admission, account_id=account.id):
+    if not rows.add_instances(work, filed, filed_at=meters.level_instants()):
         return Overtaken()
-    return _add_instance(work, arrival, level, quiet_period=quiet_period, admission=admission)
+    rows.set_aside(work, [(a, d) for a, d in due if d.verdict is Verdict.SET_ASIDE])
+    rows.grow(work, filed, filed_at=meters.level_instants(), quiet_period=quiet_period)
+    rows.discard(work, [d for _, d in due if d.verdict is Verdict.DISCARD])
+    refusals.note_stored(work, [arrival.incoming for arrival, _ in filed])
+    meters.move_levels(work, filed)
+    return [
+        Deferred(examination_id=decision.examination.id)
+        if n in deferred
+        else _answer(arrival, decision, admissions)
+        for n, (arrival, decision) in enumerate(decided)
+    ]
 
 
-def _add_examination(
-    work: SqlWork, arrival: Arrival, admission: Admitted, *, account_id: int
-) -> bool:
-    """Insert the examination; False where another transaction admitted it while we waited."""
-    incoming = arrival.incoming
-    description = incoming.description
-    return work.insert_missing(
-        t.examinations,
-        {
-            "id": arrival.examination_id,
-            "institution_id": incoming.institution_id,
-            "account_id": account_id,
-            "device_id": incoming.device_id,
-            "key": incoming.examination_key,
-            "study_instance_uid": incoming.study_instance_uid,
-            "accession": description.accession,
-            "patient_id": description.patient_id,
-            "patient_id_raw": incoming.patient_id_raw,
-            "patient_name": description.patient_name,
-            "modality": description.modality,
-            "study_date": description.study_date,
-            "study_description": description.study_description,
-            "admitted_at": admission.admitted_at,
-            "quiet_until": admission.admitted_at,
-            "retained_until": admission.retained_until,
-        },
+class _Meters:
+    """The meters of a batch: every account's level, and `exam` where something is to be charged."""
+
+    def __init__(self, levels: dict[int, Book], exams: dict[int, Book]) -> None:
+        self.levels = levels
+        self.exams = exams
+
+    @classmethod
+    def locked(cls, work: SqlWork, known: Known) -> _Meters:
+        """Lock them in the one order: by account, `exam` first, and before any row (§13)."""
+        accounts = {one.account_id for one in known.examinations.values()}
+        charging = {
+            one.account_id
+            for one in known.examinations.values()
+            if one.is_new and one.plan is Plan.PER_EXAM
+        }
+        levels: dict[int, Book] = {}
+        exams: dict[int, Book] = {}
+        for account_id in sorted(accounts):
+            account = work.account(account_id)
+            if account_id in charging:
+                exams[account_id] = service.open_book(work, account, EXAM)
+            levels[account_id] = service.open_level(work, account)
+        return cls(levels, exams)
+
+    def level_instants(self) -> dict[int, Instant]:
+        """T of each account's level: when what is filed now is filed."""
+        return {account_id: level.at for account_id, level in self.levels.items()}
+
+    def move_levels(self, work: SqlWork, filed: Sequence[tuple[Arrival, Decision]]) -> None:
+        """CAP-1: once per account, by the bytes of what is new."""
+        added: Counter[int] = Counter()
+        for arrival, decision in filed:
+            added[decision.examination.account_id] += arrival.size_bytes
+        for account_id in sorted(added):
+            service.move_level(work, self.levels[account_id], added[account_id])
+
+
+def _misplaced(work: SqlWork, decided: Sequence[tuple[Arrival, Decision]]) -> frozenset[int]:
+    """Records whose objects are not where they belong, and those that count on such a one."""
+    leaving = being_deleted(work, [decision for _, decision in decided])
+    uids: set[tuple[int, str]] = set()
+    found: set[int] = set()
+    for n, (arrival, decision) in enumerate(decided):
+        uid = arrival.incoming.institution_id, arrival.incoming.sop_instance_uid
+        key = decision.object_key
+        if uid in uids or (key is not None and (key != arrival.object_key or key in leaving)):
+            uids.add(uid)
+            found.add(n)
+    return frozenset(found)
+
+
+def _admit(
+    work: SqlWork, meters: _Meters, filed: Sequence[tuple[Arrival, Decision]]
+) -> dict[str, Admitted] | None:
+    """Charge what no charge stands for: let in without the ledger, or reversed meanwhile.
+
+    It was acknowledged, so it is owed whatever the state (design §7). None where a charge went
+    while we waited for its examination's row.
+    """
+    admissions: dict[str, Admitted] = {}
+    for arrival, decision in filed:
+        examination = decision.examination
+        if not examination.is_new or examination.id in admissions:
+            continue
+        account_id = examination.account_id
+        if examination.plan is Plan.PER_EXAM and account_id not in meters.exams:
+            return None
+        admission = _charge(work, meters, examination)
+        if examination.on_record:
+            readmit(work, admission, provisional_at=arrival.received_at)
+        elif not add_examination(
+            work,
+            arrival.incoming,
+            admission,
+            account_id=account_id,
+            provisional_at=arrival.received_at,
+        ):
+            return None
+        admissions[examination.id] = admission
+    return admissions
+
+
+def _charge(work: SqlWork, meters: _Meters, examination: Examination) -> Admitted:
+    if examination.plan is Plan.PER_EXAM:
+        return service.charge_arrived(work, meters.exams[examination.account_id], examination.id)
+    return Admitted(
+        examination_id=examination.id,
+        admitted_at=meters.levels[examination.account_id].at,
+        charge=None,
+        retained_until=None,
     )
 
 
-def _add_instance(
-    work: SqlWork,
-    arrival: Arrival,
-    level: Book,
-    *,
-    quiet_period: int,
-    admission: Admitted | None,
-) -> Filed | Overtaken:
-    incoming = arrival.incoming
-    at = level.at
-    added = work.insert_missing(
-        t.instances,
-        {
-            "institution_id": incoming.institution_id,
-            "sop_instance_uid": incoming.sop_instance_uid,
-            "examination_id": arrival.examination_id,
-            "device_id": incoming.device_id,
-            "study_instance_uid": incoming.study_instance_uid,
-            "series_instance_uid": incoming.series_instance_uid,
-            "sop_class_uid": incoming.sop_class_uid,
-            "transfer_syntax_uid": incoming.transfer_syntax_uid,
-            "sha256": arrival.sha256,
-            "object_key": arrival.object_key,
-            "size_bytes": arrival.size_bytes,
-            "fingerprint": arrival.fingerprint,
-            "filed_at": at,
-        },
-    )
-    if not (added and _claim_study(work, arrival)):
-        return Overtaken()
-    grown = work.connection.execute(
-        _GROW,
-        {
-            "examination_id": arrival.examination_id,
-            "size_bytes": arrival.size_bytes,
-            "until": at + quiet_period,
-        },
-    ).one()
-    if at > grown.admitted_at + LATE_AFTER:
-        _note(work, arrival.examination_id, "late_instance", at=at)
-    if grown.patient_id_raw != incoming.patient_id_raw:
-        _note(work, arrival.examination_id, "other_patient", at=at)
-    refusals.note_stored(work, [incoming])
-    service.move_level(work, level, arrival.size_bytes)
-    return Filed(
-        examination_id=arrival.examination_id, size_bytes=arrival.size_bytes, admission=admission
-    )
-
-
-def _claim_study(work: SqlWork, arrival: Arrival) -> bool:
-    """KEY-1: a Study Instance UID is one examination's for ever; whether it is this one's."""
-    key = {
-        "institution_id": arrival.incoming.institution_id,
-        "study_instance_uid": arrival.incoming.study_instance_uid,
-    }
-    if work.insert_missing(
-        t.examination_studies, {**key, "examination_id": arrival.examination_id}
-    ):
-        return True
-    owner = select(t.examination_studies.c.examination_id).filter_by(**key)
-    return bool(work.connection.execute(owner).scalar_one() == arrival.examination_id)
-
-
-def _note(work: SqlWork, examination_id: str, kind: str, *, at: Instant) -> None:
-    """KEY-4: stored, and listed for the operator."""
-    key = {"examination_id": examination_id, "kind": kind}
-    work.insert_missing(t.examination_findings, {**key, "first_at": at, "last_at": at})
-    work.connection.execute(
-        update(t.examination_findings)
-        .where(
-            t.examination_findings.c.examination_id == examination_id,
-            t.examination_findings.c.kind == kind,
-        )
-        .values(instances=t.examination_findings.c.instances + 1, last_at=at)
-    )
-
-
-def _set_aside(work: SqlWork, arrival: Arrival, kind: str) -> None:
-    incoming = arrival.incoming
-    work.connection.execute(
-        insert(t.conflicts),
-        {
-            "institution_id": incoming.institution_id,
-            "sop_instance_uid": incoming.sop_instance_uid,
-            "examination_id": arrival.examination_id,
-            "device_id": incoming.device_id,
-            "kind": kind,
-            "study_instance_uid": incoming.study_instance_uid,
-            "series_instance_uid": incoming.series_instance_uid,
-            "sop_class_uid": incoming.sop_class_uid,
-            "transfer_syntax_uid": incoming.transfer_syntax_uid,
-            "sha256": arrival.sha256,
-            "object_key": arrival.object_key,
-            "size_bytes": arrival.size_bytes,
-            "fingerprint": arrival.fingerprint,
-            "filed_at": work.clock(),
-        },
-    )
+def _answer(arrival: Arrival, decision: Decision, admissions: dict[str, Admitted]) -> Filing:
+    examination_id = decision.examination.id
+    match decision.verdict:
+        case Verdict.SAME:
+            return Same(examination_id=examination_id)
+        case Verdict.SET_ASIDE:
+            return SetAside(examination_id=examination_id)
+        case Verdict.DISCARD:
+            return Discarded(examination_id=examination_id)
+        case Verdict.FILE:
+            return Filed(
+                examination_id=examination_id,
+                size_bytes=arrival.size_bytes,
+                admission=admissions.pop(examination_id, None),
+            )

@@ -49,6 +49,8 @@ class RunningGateway:
             "TOLLGATE_HTTP__PORT": "0",
             "TOLLGATE_LOG__FORMAT": "json",
             "TOLLGATE_ARCHIVE__FREE_BYTES_MIN": "0",
+            "TOLLGATE_SPOOL__SEGMENT_BYTES": "1048576",
+            "TOLLGATE_SPOOL__ANY_FILE_SYSTEM": "true",
             **(environment or {}),
         }
         self.process: subprocess.Popen[str] | None = None
@@ -147,9 +149,9 @@ class RunningGateway:
     def storescu(
         self, *arguments: str | Path, calling: str = "CT1", called: str = "TOLLGATE"
     ) -> subprocess.CompletedProcess[str]:
-        """DCMTK's storescu to the gateway, Nagle off."""
+        """DCMTK's storescu to the gateway, Nagle off; what it stored has been filed after it."""
         command = [peer("storescu"), "-aet", calling, "-aec", called, "127.0.0.1"]
-        return subprocess.run(
+        sent = subprocess.run(
             [*map(str, command), str(self.dicom_port), *map(str, arguments)],
             env={**os.environ, "TCP_NODELAY": "1"},
             capture_output=True,
@@ -157,6 +159,8 @@ class RunningGateway:
             timeout=120,
             check=False,
         )
+        self.drained()
+        return sent
 
     def http(self, path: str) -> str:
         """GET a path of the gateway's HTTP side."""
@@ -178,3 +182,7 @@ class RunningGateway:
             if name == sample:
                 return float(value)
         raise KeyError(sample)
+
+    def drained(self) -> None:
+        """Wait until everything that was acknowledged has been filed."""
+        wait_until(lambda: self.metric("tollgate_spool_records") == 0)

@@ -103,6 +103,8 @@ def _settings(data_dir: Path) -> Settings:
         "http.host": "127.0.0.1",
         "http.port": 0,
         "archive.free_bytes_min": 0,
+        # A temporary directory may be in memory: nothing of the demo is to be kept.
+        "spool.any_file_system": True,
         "shutdown.drain_timeout_s": 2.0,
     }
     return load_settings(environ={}, overrides=overrides)

@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 from config import Settings
-from gateway.bootstrap import open_ledger, quarantine_limits
+from gateway.bootstrap import (
+    discard_unfinished,
+    open_ledger,
+    quarantine_limits,
+    spool_root,
+)
 from gateway.control import HttpServer, KeeperThread
 from gateway.dicom.listener import listen
 from gateway.dicom.scp import DrainReport
@@ -19,7 +24,9 @@ from gateway.web.app import build_app
 from gateway.worker import Worker
 from quota.admission import RefusalReason
 from quota.time import Clock
+from storage.engine import system_clock
 from storage.errors import StorageError
+from storage.spool import spools
 
 
 class Gateway:
@@ -33,7 +40,15 @@ class Gateway:
         metrics = Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason))
         metrics.registry.register(LedgerCollector(self.ledger, data_dir=settings.data_dir))
         self.events = Events(metrics)
-        self.worker = Worker(settings, self.ledger, self.events)
+        discard_unfinished(settings)
+        (directories,) = spools.deal(spool_root(settings), 1)
+        self.worker = Worker(
+            settings,
+            self.ledger,
+            self.events,
+            directories=directories,
+            clock=clock or system_clock,
+        )
         self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
         keeper = Keeper(
             self.ledger,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.admissions import REFUSAL_S
 from gateway.demo.clock import MovableClock
 from gateway.demo.errors import Stopped, Unmet
 from gateway.demo.gateway import Gateway
@@ -18,6 +19,7 @@ from gateway.demo.teller import Scene, Teller
 from quota.standing import Status
 from quota.time import Instant, to_datetime
 
+_FILING_MAX_S = 30.0
 _SENDING_MAX_S = 600.0
 """Only against waiting for ever: how fast this machine is, is not the story's affair."""
 _CREDITING_MAX_S = 20.0
@@ -67,6 +69,7 @@ class Stage:
         self._stopping = stopping
         self._began_s = time.monotonic()
         self._hospital: Hospital | None = None
+        self._unfiled: Callable[[], int] = lambda: 0
 
     # -- setting up and striking -------------------------------------------------------------------
 
@@ -79,6 +82,7 @@ class Stage:
     def found(self, gateway: Gateway, *, data_dir: Path) -> None:
         """Found the hospital with its devices at a gateway that has started."""
         self._hospital = Hospital(gateway.ledger, data_dir=data_dir)
+        self._unfiled = lambda: gateway.worker.unfiled
         today = to_datetime(self.clock()).strftime("%Y%m%d")
         self.devices = tuple(
             Modality(
@@ -170,6 +174,7 @@ class Stage:
         )
         self.sending_s += time.monotonic() - began_s
         batches = [device.finish() for device in self.devices]
+        self.wait(lambda: self._unfiled() == 0, what="filing all of it", at_most_s=_FILING_MAX_S)
         return Sent(
             stored=sum(batch.stored for batch in batches),
             refused=sum(batch.refused for batch in batches),
@@ -185,7 +190,14 @@ class Stage:
             what="crediting the order",
             at_most_s=_CREDITING_MAX_S,
         )
-        return time.monotonic() - began_s
+        took_s = time.monotonic() - began_s
+        # A refusal may be remembered for so long: only then does everybody know of the top-up.
+        self.wait(
+            lambda: time.monotonic() - began_s > REFUSAL_S,
+            what="forgetting the refusals",
+            at_most_s=REFUSAL_S + 1.0,
+        )
+        return took_s
 
     # -- what steps expect -------------------------------------------------------------------------
 

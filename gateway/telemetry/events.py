@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from gateway.admissions import Pin
 from gateway.dicom.access import Accepted, Rejection
 from gateway.dicom.status import Failure, StoreAnswer
 from gateway.dicom.violation import Violation
@@ -13,12 +15,14 @@ from quota.admission import Refused
 from quota.notice import Notice
 from quota.order import Order
 from quota.service import Admitted
+from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage.archive.checking import Verdict
 from storage.conflicts import Expired
 from storage.errors import StorageError
-from storage.examinations import Same
-from storage.filing import Filed, SetAside
+from storage.filing import Discarded, Filed, Filing, Same, SetAside
+from storage.placing import Arrival
 from storage.records import Incoming
+from storage.spool import Spool
 from storage.verify import Report
 
 
@@ -32,33 +36,59 @@ class Events:
 
     # -- stores ------------------------------------------------------------------------------------
 
-    def instance_stored(self, incoming: Incoming, filed: Filed) -> None:
-        """An instance is durable and on record."""
+    def spools_looked_at(self, spools: Sequence[Spool], *, now: Instant) -> None:
+        """How full this worker's spools are."""
+        usages = [spool.usage() for spool in spools]
+        through = min((spool.filed_through(now) for spool in spools), default=now)
+        metrics = self.metrics
+        metrics.spool_records.set(sum(usage.records for usage in usages))
+        metrics.spool_bytes.set(sum(usage.bytes for usage in usages))
+        metrics.spool_limit.set(sum(usage.limit_bytes for usage in usages))
+        metrics.spool_age.set((now - through) / MICROSECONDS_PER_SECOND)
+        metrics.spool_damages.set(sum(len(spool.damages()) for spool in spools))
+
+    def instance_spooled(self, incoming: Incoming, pin: Pin, *, size_bytes: int) -> None:
+        """An instance is durable, and will be acknowledged."""
         self.metrics.stores.labels(outcome="stored").inc()
-        self.metrics.stored_bytes.inc(filed.size_bytes)
+        self.metrics.spool_records.inc()
+        self.metrics.spool_bytes.inc(size_bytes)
         self._dicom.debug(
-            "instance_stored",
+            "instance_spooled",
             device_id=incoming.device_id,
-            examination_id=filed.examination_id,
-            bytes=filed.size_bytes,
+            examination_id=pin.examination_id,
+            bytes=size_bytes,
         )
 
-    def instance_repeated(self, incoming: Incoming, same: Same) -> None:
-        """The instance was on record already."""
-        self.metrics.stores.labels(outcome="duplicate").inc()
-        self._dicom.debug(
-            "instance_repeated", device_id=incoming.device_id, examination_id=same.examination_id
-        )
+    def record_filed(self, arrival: Arrival, filing: Filing, *, lag_s: float) -> None:
+        """An acknowledged instance left the spool."""
+        incoming = arrival.incoming
+        self.metrics.filing_lag.observe(lag_s)
+        self.metrics.spool_records.dec()
+        self.metrics.spool_bytes.dec(arrival.size_bytes)
+        ids = {"device_id": incoming.device_id, "examination_id": filing.examination_id}
+        match filing:
+            case Filed():
+                self.metrics.filings.labels(outcome="filed").inc()
+                self.metrics.stored_bytes.inc(filing.size_bytes)
+                if filing.admission is not None:
+                    self.examination_admitted(incoming, filing.admission)
+                self._dicom.debug("instance_filed", bytes=filing.size_bytes, **ids)
+            case Same():
+                self.metrics.filings.labels(outcome="duplicate").inc()
+                self._dicom.debug("instance_repeated", **ids)
+            case SetAside():
+                self.metrics.filings.labels(outcome="conflict").inc()
+                self._dicom.warning(
+                    "instance_set_aside", institution_id=incoming.institution_id, **ids
+                )
+            case Discarded():
+                self.metrics.filings.labels(outcome="discarded").inc()
+                self._dicom.warning("record_discarded", **ids)
 
-    def instance_set_aside(self, incoming: Incoming, set_aside: SetAside) -> None:
-        """Another content under a known UID went to quarantine."""
-        self.metrics.stores.labels(outcome="conflict").inc()
-        self._dicom.warning(
-            "instance_set_aside",
-            institution_id=incoming.institution_id,
-            device_id=incoming.device_id,
-            examination_id=set_aside.examination_id,
-        )
+    def filing_failed(self, error: Exception) -> None:
+        """A batch could not be filed; it stays in the spool and is tried again."""
+        self.metrics.filing_failures.inc()
+        self._dicom.error("filing_failed", error=type(error).__name__, where=where(error))
 
     def examination_admitted(self, incoming: Incoming, admitted: Admitted) -> None:
         """A new examination was admitted and, by the plan, charged."""
@@ -88,12 +118,12 @@ class Events:
         self.metrics.stores.labels(outcome="invalid").inc()
         self._dicom.warning("store_rejected", device_id=accepted.device.id, reason=failure)
 
-    def store_failed(self, incoming: Incoming, failure: Failure, error: StorageError) -> None:
+    def store_failed(self, accepted: Accepted, failure: Failure, error: StorageError) -> None:
         """We could not store it, and said so."""
         self.metrics.stores.labels(outcome="failed").inc()
         self._dicom.error(
             "store_failed",
-            device_id=incoming.device_id,
+            device_id=accepted.device.id,
             reason=failure,
             error=type(error).__name__,
             where=where(error),

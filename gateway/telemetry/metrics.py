@@ -6,6 +6,8 @@ read from it at each scrape by `gateway.telemetry.ledger_metrics`.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -17,10 +19,15 @@ from prometheus_client import (
 from quota.notice import NoticeKind
 
 ASSOCIATION_OUTCOMES = ("accepted", "rejected", "released", "aborted")
-STORE_OUTCOMES = ("stored", "duplicate", "conflict", "refused", "invalid", "failed")
+STORE_OUTCOMES = ("stored", "refused", "invalid", "failed")
+FILING_OUTCOMES = ("filed", "duplicate", "conflict", "discarded")
 CHARGES = ("funded", "owed", "none")
 # From 1 ms (a small instance on a fast disk) to half a minute (a gigabyte over a thin line).
 _STORE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LAG_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300, 3_600, 86_400)
+
+_Mode: TypeAlias = Literal["livesum", "livemax"]
+"""How the values of several workers make one."""
 
 # A `_created` series beside each counter would triple the output and tells nothing that we use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -42,13 +49,11 @@ class Metrics:
         self.associations = self._counter(
             "tollgate_associations", "Associations by what became of them.", "outcome"
         )
-        self.associations_open = Gauge(
-            "tollgate_associations_open",
-            "Associations established now.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self.associations_open = self._gauge(
+            "tollgate_associations_open", "Associations established now."
         )
         self.stores = self._counter("tollgate_stores", "C-STORE requests by outcome.", "outcome")
+        self._add_filing()
         self.stored_bytes = self._total("tollgate_stored_bytes", "Bytes of stored Part 10 objects.")
         self.store_duration = Histogram(
             "tollgate_store_duration_seconds",
@@ -80,6 +85,37 @@ class Metrics:
         _begin_at_zero(self.refusals, "reason", refusal_reasons)
         _begin_at_zero(self.notices, "kind", tuple(NoticeKind))
 
+    def _add_filing(self) -> None:
+        """Instruments of the spool and of what leaves it."""
+        self.spool_records = self._gauge(
+            "tollgate_spool_records", "Acknowledged instances that are not filed yet."
+        )
+        self.spool_bytes = self._gauge("tollgate_spool_bytes", "Their bytes.")
+        self.spool_limit = self._gauge(
+            "tollgate_spool_limit_bytes", "Most that the spools may take of the disk."
+        )
+        self.spool_age = self._gauge(
+            "tollgate_spool_oldest_age_seconds",
+            "How long ago the oldest of them was received.",
+            mode="livemax",
+        )
+        self.spool_damages = self._gauge(
+            "tollgate_spool_damages", "Acknowledged records that can not be read back."
+        )
+        self.filings = self._counter(
+            "tollgate_filings", "Acknowledged instances that left the spool, as what.", "outcome"
+        )
+        self.filing_failures = self._total(
+            "tollgate_filing_failures", "Batches that could not be filed; they are tried again."
+        )
+        self.filing_lag = Histogram(
+            "tollgate_filing_lag_seconds",
+            "From an instance received until it is filed.",
+            buckets=_LAG_SECONDS,
+            registry=self.registry,
+        )
+        _begin_at_zero(self.filings, "outcome", FILING_OUTCOMES)
+
     def ledger_verified(self, *, violations: int, at_s: float) -> None:
         """Note the result of a verification that ended at Unix time `at_s`."""
         self.verify_violations.set(violations)
@@ -92,6 +128,9 @@ class Metrics:
                 multiprocess_mode="mostrecent",
             )
         self.verify_last_run.set(at_s)
+
+    def _gauge(self, name: str, text: str, *, mode: _Mode = "livesum") -> Gauge:
+        return Gauge(name, text, registry=self.registry, multiprocess_mode=mode)
 
     def _total(self, name: str, text: str) -> Counter:
         return Counter(name, text, registry=self.registry)

@@ -31,6 +31,14 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_quota_arrears_start_timestamp_seconds",
         "tollgate_quota_deadline_timestamp_seconds",
         "tollgate_quota_status",
+        "tollgate_filings_total",
+        "tollgate_filing_failures_total",
+        *(f"tollgate_filing_lag_seconds_{part}" for part in ("bucket", "count", "sum")),
+        "tollgate_spool_records",
+        "tollgate_spool_bytes",
+        "tollgate_spool_limit_bytes",
+        "tollgate_spool_oldest_age_seconds",
+        "tollgate_spool_damages",
         "tollgate_database_up",
         "tollgate_database_size_bytes",
         "tollgate_disk_size_bytes",
@@ -51,7 +59,8 @@ LABEL_VALUES: Mapping[str, frozenset[str]] = {
     "outcome": frozenset(
         {
             *("accepted", "rejected", "released", "aborted"),
-            *("stored", "duplicate", "conflict", "refused", "invalid", "failed"),
+            *("stored", "refused", "invalid", "failed"),
+            *("filed", "duplicate", "conflict", "discarded"),
         }
     ),
     "reason": frozenset({"grace_over", "unprovisioned", "account_closed"}),

@@ -30,6 +30,17 @@ def threads(gateway: RunningGateway) -> set[int]:
     }
 
 
+def filers(gateway: RunningGateway) -> set[int]:
+    """The kernel's ids of the threads that file."""
+    assert gateway.process is not None
+    return {
+        int(comm.parent.name)
+        for pid in descendants(gateway.process.pid)
+        for comm in Path(f"/proc/{pid}/task").glob("*/comm")
+        if comm.read_text() == "filer\n"
+    }
+
+
 @contextmanager
 def association_of_threads(gateway: RunningGateway) -> Iterator[tuple[Association, set[int]]]:
     """An association with the id of the thread that serves it."""

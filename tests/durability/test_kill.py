@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 from tests.durability import evidence
-from tests.durability.faults import Strace, association_of_threads
+from tests.durability.faults import Strace, association_of_threads, filers
 from tests.durability.scu import STORED, Image, association, image, store
 from tests.durability.site import ready
-from tests.harness import RunningGateway
+from tests.harness import RunningGateway, wait_until
 
 FULL = os.environ.get("TOLLGATE_TEST_PROFILE") == "full"
+SPOOL = {"pwritev": 1, "fdatasync": 1, "sendto": 1}
+ADMISSION = {"flock": 1}
 OBJECT = {"write": 1, "fsync": 1, "mkdir": 1, "rename": 1}
-RECORD = {"flock": 1, "fdatasync": 1, "sendto": 1}
-EVERY_CALL = {**OBJECT, **RECORD, "openat": 1, "close": 1}
+RECORD = {"flock": 1, "fdatasync": 1}
+EVERY_CALL = {**SPOOL, **ADMISSION, "openat": 1, "close": 1}
 """The calls that change what is durable or what a sender knows, and every how many to kill."""
 PAGES = {"pwrite64": 1 if FULL else 17}
 """Some fifty for one commit, all between the same two syncs."""
@@ -44,7 +46,7 @@ class Victim:
     gateway: RunningGateway = field(init=False)
 
     def __enter__(self) -> Victim:
-        self.gateway = RunningGateway(self.data_dir).start()
+        self.gateway = self._started()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,8 +55,12 @@ class Victim:
     def restart_and_check(self) -> None:
         """Start it again as an operator would, without repair; all that was promised is there."""
         self.gateway.kill()
-        self.gateway = RunningGateway(self.data_dir).start()
+        self.gateway = self._started()
         evidence.check(self.data_dir, self.acknowledged)
+
+    def _started(self) -> RunningGateway:
+        """With one worker, so that it is known which process files."""
+        return RunningGateway(self.data_dir, environment={"TOLLGATE_DICOM__WORKERS": "1"}).start()
 
     def store(self, images: Iterable[Image]) -> None:
         """Send over an association of its own what must be stored."""
@@ -78,12 +84,33 @@ class Victim:
         self.kills += killed
         return killed
 
-    def kill_at_each(self, call: str, every: int, new: Callable[[int], Image]) -> None:
+    def is_killed_filing(self, images: Iterable[Image], *options: str) -> bool:
+        """Send while strace waits for a call of the filer's; returns whether it killed."""
+        report = self.data_dir.parent / "strace.txt"
+        self.gateway.drained()
+        strace = Strace(filers(self.gateway), report, *options)
+        self.store(images)
+        self.sent = [*self.sent, *self.acknowledged[-1:]]
+
+        def killed() -> bool:
+            return "killed by SIGKILL" in report.read_text(errors="backslashreplace")
+
+        wait_until(lambda: killed() or not evidence.missing(self.data_dir, self.acknowledged))
+        self.kills += killed()
+        if killed():
+            return True
+        strace.detach()
+        return False
+
+    def kill_at_each(
+        self, call: str, every: int, new: Callable[[int], Image], *, filing: bool
+    ) -> None:
         """Kill at the first, second … `call` of a store until one passes without a kill."""
+        is_killed = self.is_killed_filing if filing else self.is_killed
         number, killed = 1, True
         while killed:
             fault = f"inject={call}:signal=KILL:when={number}"
-            killed = self.is_killed([new(len(self.sent))], "-e", f"trace={call}", "-e", fault)
+            killed = is_killed([new(len(self.sent))], "-e", f"trace={call}", "-e", fault)
             self.restart_and_check()
             number += every
 
@@ -91,6 +118,7 @@ class Victim:
         """The senders' second attempt: every image is stored, every study has cost one unit."""
         self.store(self.sent)
         evidence.check(self.data_dir, self.sent)
+        assert evidence.empty_examinations(self.data_dir) == 0
         for each in self.sent:
             assert evidence.charges_of(self.data_dir, each) == 1
         assert self.gateway.run("verify").returncode == 0
@@ -116,13 +144,15 @@ def kill_at_each(
     calls: dict[str, int],
     new: Callable[[int], Image],
     request: pytest.FixtureRequest,
+    *,
+    filing: bool,
 ) -> None:
-    """Kill at every one of the calls of a store, a fresh process for each."""
+    """Kill at every one of the calls of a store or of its filing, a fresh process for each."""
     with Victim(ready(tmp_path / "data")) as victim:
         victim.store([image(1)])
         for call, every in calls.items():
             before = victim.kills
-            victim.kill_at_each(call, every, new)
+            victim.kill_at_each(call, every, new, filing=filing)
             record(request, f"kills_at_{call}", victim.kills - before)
             assert victim.kills > before
         victim.send_all_again()
@@ -131,12 +161,27 @@ def kill_at_each(
 @pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("calls", [OBJECT, RECORD, PAGES], ids=["object", "record", "pages"])
+@pytest.mark.parametrize(
+    "calls", [SPOOL, ADMISSION, PAGES], ids=["spool", "admission", "pages of the admission"]
+)
 def test_a_kill_at_any_step_of_a_first_store_loses_nothing_and_charges_once(
     calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Admission, charge and object are there together or not at all."""
-    kill_at_each(tmp_path, calls, first_of_a_study, request)
+    """Up to the answer: an examination admitted in vain is the resend's, and charged once."""
+    kill_at_each(tmp_path, calls, first_of_a_study, request, filing=False)
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "calls", [OBJECT, RECORD, PAGES], ids=["object", "record", "pages of the record"]
+)
+def test_a_kill_at_any_step_of_filing_loses_nothing_and_files_once(
+    calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Behind the answer: what was acknowledged is filed by the next process."""
+    kill_at_each(tmp_path, calls, first_of_a_study, request, filing=True)
 
 
 @pytest.mark.slow
@@ -147,7 +192,7 @@ def test_a_kill_at_any_step_of_setting_aside_loses_neither_content(
 ) -> None:
     """The first filed stays as it was; the newcomer is in quarantine or is sent again."""
     calls = {"rename": 1, "flock": 1, "fdatasync": 1}
-    kill_at_each(tmp_path, calls, other_content, request)
+    kill_at_each(tmp_path, calls, other_content, request, filing=True)
 
 
 @pytest.mark.full
@@ -158,7 +203,7 @@ def test_a_kill_at_any_call_of_any_store_loses_nothing(
     new: Callable[[int], Image], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """All calls that touch files or the network, for each way an instance can be filed."""
-    kill_at_each(tmp_path, EVERY_CALL, new, request)
+    kill_at_each(tmp_path, EVERY_CALL, new, request, filing=False)
 
 
 @pytest.mark.slow

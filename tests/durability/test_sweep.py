@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from gateway.bootstrap import ARCHIVE
+from gateway.bootstrap import ARCHIVE, SPOOL
 from tests.durability.evidence import check, filed_objects, objects
-from tests.durability.faults import Strace, association_of_threads
+from tests.durability.faults import commits_held
 from tests.durability.scu import STORED, Image, association, image, store
 from tests.durability.site import ACCOUNT, command, document, ready
 from tests.harness import RunningGateway, wait_until
@@ -24,13 +25,18 @@ def leave_an_orphan(data_dir: Path, known: Image, lost: Image) -> Path:
 
     Returns the orphan, aged as if the gateway had been down for two days.
     """
-    fault = ("-e", "trace=flock", "-e", "inject=flock:signal=KILL:when=2")
-    with RunningGateway(data_dir) as gateway:
-        with association_of_threads(gateway) as (opened, serving):
-            strace = Strace(serving, data_dir.parent / "trace", *fault)
-            assert store(opened, known) == STORED
-            assert store(opened, lost) is None
-        strace.ended()
+    with (
+        RunningGateway(data_dir, environment={"TOLLGATE_DICOM__WORKERS": "1"}) as gateway,
+        association(gateway.dicom_port) as opened,
+    ):
+        assert store(opened, known) == STORED
+        gateway.drained()
+        with commits_held(data_dir):
+            assert store(opened, lost) == STORED
+            wait_until(lambda: objects(data_dir) != filed_objects(data_dir))
+            gateway.kill()
+    # The spool is lost with its disk: else the next start would file it.
+    shutil.rmtree(data_dir / SPOOL)
     (key,) = objects(data_dir) - filed_objects(data_dir)
     orphan = data_dir / ARCHIVE / key
     then = time.time() - _TWO_DAYS_S

@@ -106,8 +106,10 @@ def test_a_resend_from_another_device_is_a_duplicate(tmp_path: Path) -> None:
             with association(gateway.dicom_port, calling=calling) as opened:
                 assert store(opened, image(1)) == STORED
         check(data_dir, [image(1)])
-        assert gateway.metric('tollgate_stores_total{outcome="stored"}') == 1
-        assert gateway.metric('tollgate_stores_total{outcome="duplicate"}') == 2
+        gateway.drained()
+        assert gateway.metric('tollgate_stores_total{outcome="stored"}') == 3
+        assert gateway.metric('tollgate_filings_total{outcome="filed"}') == 1
+        assert gateway.metric('tollgate_filings_total{outcome="duplicate"}') == 2
         assert objects(data_dir) == filed_objects(data_dir)
         assert charges_of(data_dir, image(1)) == 1
         assert gateway.stop() == 0

@@ -153,7 +153,7 @@ def send_everything(gateway: RunningGateway, folder: Path) -> int:
     with RawRequestor(gateway.dicom_port) as requestor:
         requestor.associate()
         serving = threads(gateway) - before
-        failing = Strace(serving, folder / "trace", "-e", "inject=mkdir:error=ENOSPC")
+        failing = Strace(serving, folder / "trace", "-e", "inject=pwritev:error=ENOSPC")
         assert send(requestor, image(70), "1.2.9.70") == OUT_OF_RESOURCES
         failing.detach()
     return len(good) + 1 + len(bad) + 3

@@ -219,9 +219,11 @@ def test_every_real_file_arrives_byte_for_byte(top: Path, tmp_path: Path) -> Non
     offer = {"TOLLGATE_DICOM__OFFER_DEFLATED": "true"}
     with RunningGateway(ready(tmp_path / "data"), environment=offer) as gateway:
         send_all(files, gateway.dicom_port)
+        gateway.drained()
         assert kept(gateway.data_dir) == sent.contents
         assert_shown_as_set_aside(gateway.data_dir, sent)
         send_all(files, gateway.dicom_port)
+        gateway.drained()
         assert kept(gateway.data_dir) == sent.contents
         exams = gateway.json("exam", "list")
         assert gateway.json("account", "show", "Lakeside")["meters"]["exam"]["used"] == len(exams)

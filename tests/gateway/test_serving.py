@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bootstrap import SPOOL
 from tests.docker.known_metrics import KNOWN_METRICS
-from tests.durability.evidence import check, objects
+from tests.durability.evidence import check
 from tests.durability.faults import commits_held
 from tests.durability.scu import (
     OUT_OF_RESOURCES,
@@ -77,7 +78,7 @@ def test_a_store_in_flight_at_sigterm_is_finished_and_the_probes_tell(tmp_path: 
         flight = threading.Thread(target=lambda: answers.append(store(opened, image(1))))
         with commits_held(data_dir):
             flight.start()
-            wait_until(lambda: objects(data_dir) != set())
+            wait_until(lambda: any((data_dir / SPOOL).rglob("*.segment")))
             assert gateway.process is not None
             gateway.process.terminate()
             wait_until(lambda: any(line["event"] == "drain_began" for line in gateway.log))

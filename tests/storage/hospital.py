@@ -15,7 +15,7 @@ from quota.time import Instant
 from storage import refusals, registry, reports
 from storage.admitting import Admission, Overtaken, Pinned, admit
 from storage.archive import LocalArchive
-from storage.batch import Filed, Filing, Same, SetAside, file_batch
+from storage.filing import Filed, Filing, Same, SetAside, file_batch
 from storage.ledger import SqlLedger
 from storage.placing import Arrival, place
 from storage.records import Device, Grouping, Incoming, Institution, StudyDescription

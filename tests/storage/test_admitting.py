@@ -12,8 +12,8 @@ from quota.admission import Refused
 from quota.ledger import GRACE
 from quota.retention import retained_until
 from storage.admitting import Overtaken, Pinned, pinned
-from storage.batch import Filed
 from storage.deletion import delete_examination
+from storage.filing import Filed
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import Instance, Site, examination_of, numbered
 from tests.storage.kit import HandClock, add_account, reading, top_up

@@ -15,7 +15,6 @@ from quota.action import By
 from quota.order import Rejected
 from quota.service import read_meter
 from storage import tables as t
-from storage.batch import Deferred, Filed, Same, SetAside
 from storage.conflict_report import ConflictRow, conflicts
 from storage.conflicts import (
     Expired,
@@ -28,6 +27,7 @@ from storage.conflicts import (
 )
 from storage.deletion import delete_examination, delete_objects, objects_to_delete
 from storage.errors import NotFound
+from storage.filing import Deferred, Filed, Same, SetAside
 from tests.quota.makers import DAY
 from tests.storage.hospital import JPEG, Instance, Site, examination_of, numbered
 from tests.storage.kit import HandClock, failed, top_up, verified

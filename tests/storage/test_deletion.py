@@ -12,7 +12,6 @@ from quota.account import CAPACITY, EXAM
 from quota.time import to_datetime
 from storage import tables as t
 from storage.admitting import Pinned
-from storage.batch import Discarded, Filed
 from storage.deletion import (
     Deleted,
     Retained,
@@ -21,6 +20,7 @@ from storage.deletion import (
     objects_to_delete,
 )
 from storage.errors import NotFound
+from storage.filing import Discarded, Filed
 from tests.quota.makers import DAY
 from tests.storage.hospital import Site, examination_of, numbered
 from tests.storage.kit import HandClock, top_up

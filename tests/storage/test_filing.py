@@ -12,8 +12,8 @@ from quota.account import EXAM
 from quota.admission import RefusalReason, Refused
 from quota.ledger import GRACE
 from storage.admitting import Overtaken
-from storage.batch import Deferred, Filed, Same, SetAside
 from storage.errors import NotFound
+from storage.filing import Deferred, Filed, Same, SetAside
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import (
     QUIET,

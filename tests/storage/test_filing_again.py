@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from storage import tables as t
-from storage.batch import Deferred, Filed, Same, SetAside
+from storage.filing import Deferred, Filed, Same, SetAside
 from storage.placing import Difference
 from tests.quota.makers import HOUR
 from tests.storage.hospital import (

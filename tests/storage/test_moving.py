@@ -15,7 +15,7 @@ from quota.admission import Refused
 from quota.order import Rejected
 from storage import tables as t
 from storage.admitting import Overtaken
-from storage.batch import Filed
+from storage.filing import Filed
 from storage.ledger import SqlLedger
 from storage.records import Institution
 from storage.registry import move_institution

@@ -10,16 +10,17 @@ import pytest
 from sqlalchemy import select, update
 
 from storage import tables as t
-from storage.archive import Archive, LocalArchive, open_archive
+from storage.archive import Archive, LocalArchive, PutResult, open_archive
 from storage.archive.checking import Damage
 from storage.damage import check_now, overview
 from storage.deletion import delete_examination
-from storage.filing import Arrival, Filed, file
+from storage.filing import Filed
 from storage.ledger import SqlLedger
 from storage.records import Incoming
 from storage.scrub import BYTES_PER_S_MIN, ROUND_S, Scrubber
 from tests.quota.makers import SECOND
 from tests.storage.bucket import Buckets
+from tests.storage.filed import file_at_once
 from tests.storage.hospital import QUIET, Instance, Site
 from tests.storage.kit import HandClock, add_account, top_up
 
@@ -47,23 +48,23 @@ class Stored:
         )
         syntax = incoming.transfer_syntax_uid
         sha256 = hashlib.sha256(syntax.encode() + b"\0" + data_set).hexdigest()
-        examination_id = f"exam-{study}"
-        key = f"objects/{examination_id}/0/{sha256}.dcm"
-        put = self.archive.put(key, (HEADER, data_set))
-        arrival = Arrival(
-            incoming=incoming,
-            examination_id=examination_id,
-            quarantined=False,
-            object_key=key,
-            sha256=sha256,
-            size_bytes=put.size_bytes,
-            fingerprint=put.fingerprint,
-        )
+
+        def put(key: str) -> PutResult:
+            self.keys.append(key)
+            return self.archive.put(key, (HEADER, data_set))
+
         with self.site.ledger.begin() as work:
-            assert isinstance(file(work, arrival, quiet_period=QUIET), Filed)
+            filed = file_at_once(
+                work,
+                incoming,
+                proposed_id=f"exam-{study}",
+                sha256=sha256,
+                quiet_period=QUIET,
+                put=put,
+            )
+            assert isinstance(filed, Filed)
             work.commit()
-        self.keys.append(key)
-        return key
+        return self.keys[-1]
 
 
 @pytest.fixture

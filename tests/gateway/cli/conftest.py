@@ -19,11 +19,13 @@ from quota.account import EXAM
 from quota.admission import RefusalReason
 from quota.order import LineRequest, OrderRequest
 from quota.time import MICROSECONDS_PER_SECOND, Instant
+from storage.archive import PutResult
 from storage.engine import system_clock
-from storage.filing import Arrival, Filed, file
+from storage.filing import Filed
 from storage.ledger import SqlLedger
 from storage.records import Incoming, StudyDescription
 from storage.refusals import RefusedInstance, register
+from tests.storage.filed import file_at_once
 
 HOUR = 3_600 * MICROSECONDS_PER_SECOND
 PATIENT = "Zhang^San=张^三"
@@ -100,15 +102,15 @@ class Cli:
         ids = [f"exam-{number}" for number in range(first, first + examinations)]
         with ledger.begin() as work:
             for number, examination_id in enumerate(ids, start=first):
-                arrival = Arrival(
-                    incoming=incoming(number),
-                    examination_id=examination_id,
-                    quarantined=False,
-                    object_key=f"{number}.dcm",
+                filed = file_at_once(
+                    work,
+                    incoming(number),
+                    proposed_id=examination_id,
                     sha256="0" * 64,
-                    size_bytes=1_999_999,
+                    quiet_period=HOUR // 60,
+                    put=_put_nowhere,
                 )
-                assert isinstance(file(work, arrival, quiet_period=HOUR // 60), Filed)
+                assert isinstance(filed, Filed)
             work.commit()
         ledger.database.dispose()
         return ids
@@ -125,6 +127,10 @@ class Cli:
             register(work, [refused])
             work.commit()
         ledger.database.dispose()
+
+
+def _put_nowhere(key: str) -> PutResult:
+    return PutResult(key=key, size_bytes=1_999_999, fingerprint="")
 
 
 def incoming(number: int) -> Incoming:

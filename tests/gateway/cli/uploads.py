@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from config import Settings
 from gateway.bootstrap import open_archive
 from gateway.dicom import part10
-from storage.examinations import Different, Known, resolve
-from storage.filing import Arrival, Filed, SetAside, file
+from storage.archive import PutResult
 from storage.records import Incoming
 from tests.gateway.cli.conftest import HOUR, Cli, incoming
+from tests.storage.filed import file_at_once
 
 
 def instance(number: int, *, of: int = 0) -> Incoming:
@@ -19,30 +20,30 @@ def instance(number: int, *, of: int = 0) -> Incoming:
 
 
 def upload(tollgate: Cli, sent: Incoming, data_set: bytes) -> str:
-    """Put and file one instance; returns its object's key."""
-    sha256 = part10.digest(sent.transfer_syntax_uid, data_set)
+    """Admit, put and file one instance; returns its object's key."""
     archive = open_archive(Settings(data_dir=tollgate.data_dir))
+    header = part10.header(
+        sop_class_uid=sent.sop_class_uid,
+        sop_instance_uid=sent.sop_instance_uid,
+        transfer_syntax_uid=sent.transfer_syntax_uid,
+    )
+    syntax = sent.transfer_syntax_uid.encode()
     ledger = tollgate.ledger()
+    keys: list[str] = []
+
+    def put(key: str) -> PutResult:
+        keys.append(key)
+        return archive.put(key, (header, data_set))
+
     with ledger.begin() as work:
-        found = resolve(work, sent, sha256=sha256)
-        aside = isinstance(found, Different)
-        examination_id = (
-            found.examination_id
-            if isinstance(found, Different | Known)
-            else f"exam-{sent.study_instance_uid}"
+        file_at_once(
+            work,
+            sent,
+            proposed_id=f"exam-{sent.study_instance_uid}",
+            sha256=hashlib.sha256(syntax + b"\0" + data_set).hexdigest(),
+            quiet_period=HOUR,
+            put=put,
         )
-        key = f"{'quarantine' if aside else 'objects'}/{examination_id}/0/{sha256}.dcm"
-        put = archive.put(key, (part10.header(sent), data_set))
-        arrival = Arrival(
-            incoming=sent,
-            examination_id=examination_id,
-            quarantined=aside,
-            object_key=key,
-            sha256=sha256,
-            size_bytes=put.size_bytes,
-            fingerprint=put.fingerprint,
-        )
-        assert isinstance(file(work, arrival, quiet_period=HOUR), Filed | SetAside)
         work.commit()
     ledger.database.dispose()
-    return key
+    return keys[0]

@@ -14,7 +14,7 @@ from quota.ledger import GRACE
 from quota.service import read_meter
 from storage import tables as t
 from storage.admitting import Overtaken
-from storage.batch import Deferred, Filed, Same, file_batch
+from storage.filing import Deferred, Filed, Same, file_batch
 from storage.placing import Arrival
 from storage.postgresql import PostgresDatabase
 from storage.sqlite import SqliteDatabase

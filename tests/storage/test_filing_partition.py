@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Select, select
 
 from storage import tables as t
-from storage.batch import Filed, Same, SetAside
+from storage.filing import Filed, Same, SetAside
 from storage.ledger import SqlLedger
 from tests.storage.hospital import EXPLICIT, JPEG, Instance, Site
 from tests.storage.kit import HandClock, add_account, open_sqlite, top_up

@@ -1,0 +1,122 @@
+"""What this worker knows of examinations: pinned ones pass at once, new ones ask the ledger.
+
+A pin holds for ever (KEY-3), so it is kept without asking again; a refusal is remembered for a
+second, so that a refused study does not ask a thousand times and a top-up works at once. Neither
+ever admits: only the ledger's transaction does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from quota.admission import Refused
+from quota.service import Admitted
+from storage.admitting import Overtaken, Pinned, admit, pinned
+from storage.errors import LedgerUnavailable
+from storage.ledger import SqlLedger
+from storage.records import Incoming
+
+PINNED_MAX = 20_000
+"""Studies remembered; one that fell out is asked for again."""
+REFUSAL_S = 1.0
+_ATTEMPTS_MAX = 5
+"""How often others may overtake one admission before we answer a failure."""
+
+_Study: TypeAlias = tuple[int, str]
+"""(institution id, Study Instance UID)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """Where an instance belongs; `provisional` where the ledger could not be asked."""
+
+    examination_id: str
+    generation: int = 0
+    provisional: bool = False
+    admission: Admitted | None = None
+    """Set for the first instance of a new examination."""
+
+
+class Admissions:
+    """Pins examinations. Safe to call from many threads."""
+
+    def __init__(
+        self, ledger: SqlLedger, *, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ledger = ledger
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        self._pins: OrderedDict[_Study, Pin] = OrderedDict()
+        self._refusals: OrderedDict[_Study, tuple[float, Refused]] = OrderedDict()
+
+    def pin(self, incoming: Incoming) -> Pin | Refused:
+        """The instance's examination, admitted now if it is new. Raises LedgerUnavailable."""
+        study = incoming.institution_id, incoming.study_instance_uid
+        if (known := self._remembered(study)) is not None:
+            return known
+        found = self._ask(incoming)
+        if isinstance(found, Refused):
+            self._remember_refusal(study, found)
+            return found
+        pin = Pin(examination_id=found.examination_id, generation=found.generation)
+        if found.by_study:
+            self._remember(study, pin)
+        return Pin(
+            examination_id=pin.examination_id,
+            generation=pin.generation,
+            admission=found.admission,
+        )
+
+    def _ask(self, incoming: Incoming) -> Pinned | Refused:
+        with self._ledger.read() as view:
+            if (known := pinned(view, incoming)) is not None:
+                return known
+        for _ in range(_ATTEMPTS_MAX):
+            with self._ledger.begin() as work:
+                decided = admit(work, incoming, new_examination_id())
+                if isinstance(decided, Pinned):
+                    work.commit()
+            if not isinstance(decided, Overtaken):
+                return decided
+        raise LedgerUnavailable("associations kept overtaking one another on one examination")
+
+    def _remembered(self, study: _Study) -> Pin | Refused | None:
+        with self._lock:
+            if (pin := self._pins.get(study)) is not None:
+                self._pins.move_to_end(study)
+                return pin
+            until_s, refused = self._refusals.get(study, (0.0, None))
+            return refused if self._monotonic_s() < until_s else None
+
+    def _remember(self, study: _Study, pin: Pin) -> None:
+        with self._lock:
+            self._refusals.pop(study, None)
+            self._pins[study] = pin
+            if len(self._pins) > PINNED_MAX:
+                self._pins.popitem(last=False)
+
+    def _remember_refusal(self, study: _Study, refused: Refused) -> None:
+        with self._lock:
+            self._refusals[study] = (self._monotonic_s() + REFUSAL_S, refused)
+            self._refusals.move_to_end(study)
+            if len(self._refusals) > PINNED_MAX:
+                self._refusals.popitem(last=False)
+
+
+def new_examination_id() -> str:
+    """A UUID of version 7 (RFC 9562 5.7): made here without asking anybody, and rising in time.
+
+    Rising keys keep the index of a million examinations warm at one end only.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
