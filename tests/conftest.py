@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.durability.figures import summary
+
 PROFILE = os.environ.get("TOLLGATE_TEST_PROFILE", "ci")
 TEST_SWITCHES = {"TOLLGATE_REQUIRE_PEERS", "TOLLGATE_TEST_PROFILE"}
 
@@ -43,3 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the durability suite has counted."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if line := summary(reports):
+        terminalreporter.write_line(f"durability: {line}")

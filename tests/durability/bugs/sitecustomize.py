@@ -1,0 +1,125 @@
+"""Loaded by a gateway under test: seeds the bug that SEEDED_BUG names, at one seam each.
+
+The durability suite must catch every one of them (reliability §1); nothing of it ships.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from storage import sqlite
+from storage.archive import LocalArchive, PutResult, local, syncing
+from storage.archive.fingerprint import Fingerprint
+from storage.spool import Spool
+from storage.spool.disk import Disk
+
+_SYNC_LATER_S = 0.02
+
+
+def _replace(owner: object, name: str, by: object) -> None:
+    setattr(owner, name, by)
+
+
+def _no_fdatasync() -> None:
+    """The answer is given with everything still in the kernel's memory."""
+    _replace(Disk, "sync", lambda _, __: None)
+
+
+def _answer_before_sync() -> None:
+    """The sync comes, but behind the answer."""
+
+    def sync(_: Disk, descriptor: int) -> None:
+        threading.Thread(target=_sync_later, args=(os.dup(descriptor),), daemon=True).start()
+
+    _replace(Disk, "sync", sync)
+
+
+def _sync_later(descriptor: int) -> None:
+    time.sleep(_SYNC_LATER_S)  # tidy: sleeps because that is the bug
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _no_directory_fsync() -> None:
+    """Content is synced, the names after the rename are not."""
+    synced: Callable[[int], None] = syncing.sync_volume
+    calls = 0
+
+    def every_other(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            synced(descriptor)
+
+    _replace(local, "sync_volume", every_other)
+    _replace(local, "sync_folder", lambda _: None)
+    _replace(Disk, "sync_folder", lambda _, __: None)
+
+
+def _wal_normal() -> None:
+    """SQLite in WAL with synchronous=NORMAL: commits are synced at a checkpoint only."""
+    configure = sqlite._configure  # noqa: SLF001 - there is no other way in, and none is wanted
+
+    def weaker(connection: Any, record: object) -> None:
+        configure(connection, record)
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    _replace(sqlite, "_configure", weaker)
+
+
+def _row_before_object() -> None:
+    """The objects are written after the rows were committed, right before the release."""
+    put_batch, release, waiting = LocalArchive.put_batch, Spool.release, []
+
+    def promise(archive: LocalArchive, objects: Any) -> list[PutResult]:
+        read = [replace(each, chunks=list(map(bytes, each.chunks))) for each in objects]
+        waiting.append((archive, read))
+        return [_result(each) for each in read]
+
+    def put_then_release(spool: Spool, refs: Any) -> None:
+        while waiting:
+            put_batch(*waiting.pop())
+        release(spool, refs)
+
+    _replace(LocalArchive, "put_batch", promise)
+    _replace(LocalArchive, "infos", lambda _, keys: dict.fromkeys(keys))
+    _replace(Spool, "release", put_then_release)
+
+
+def _result(each: Any) -> PutResult:
+    fingerprint = Fingerprint()
+    for chunk in each.chunks:
+        fingerprint.update(chunk)
+    return PutResult(key=each.key, size_bytes=fingerprint.size_bytes, fingerprint=str(fingerprint))
+
+
+def _released_before_filed() -> None:
+    """A record is let go as soon as the filer takes it."""
+    unfiled = Spool.unfiled
+
+    def forgetful(spool: Spool, limit: int) -> Any:
+        records = unfiled(spool, limit)
+        spool.release([record.ref for record in records])
+        return records
+
+    _replace(Spool, "unfiled", forgetful)
+
+
+_BUGS = {
+    "no fdatasync": _no_fdatasync,
+    "answer before sync": _answer_before_sync,
+    "no directory fsync": _no_directory_fsync,
+    "WAL+NORMAL": _wal_normal,
+    "row before object": _row_before_object,
+    "released before filed": _released_before_filed,
+}
+
+if bug := os.environ.get("SEEDED_BUG"):
+    _BUGS[bug]()
