@@ -95,24 +95,19 @@ WHERE balance < 0 OR balance > quantity
 GROUP BY package_id, meter_id, quantity
 """
 
+# Ordered by T, a window's frame ends with the last row of the same T: when all of it is booked.
 _AVAILABLE_AND_OWED = """
 SELECT id AS meter_id, last_at AS as_of FROM meters
 WHERE name = 'exam' AND available > 0 AND owed > 0
 UNION
 SELECT meter_id, recorded_at FROM (
-    SELECT moved.meter_id, moved.recorded_at,
-        sum(moved.available) OVER (PARTITION BY moved.meter_id ORDER BY moved.recorded_at)
-            AS available,
-        sum(moved.owed) OVER (PARTITION BY moved.meter_id ORDER BY moved.recorded_at) AS owed
-    FROM (
-        SELECT p.meter_id, p.recorded_at,
-            sum(CASE WHEN e.account = 'package' THEN e.amount ELSE 0 END) AS available,
-            sum(CASE WHEN e.account = 'arrears' THEN -e.amount ELSE 0 END) AS owed
-        FROM postings p
-        JOIN meters m ON m.id = p.meter_id AND m.name = 'exam'
-        JOIN entries e ON e.posting_id = p.id
-        GROUP BY p.meter_id, p.recorded_at
-    ) moved
+    SELECT p.meter_id, p.recorded_at,
+        sum(CASE WHEN e.account = 'package' THEN e.amount ELSE 0 END) OVER booked AS available,
+        sum(CASE WHEN e.account = 'arrears' THEN -e.amount ELSE 0 END) OVER booked AS owed
+    FROM postings p
+    JOIN meters m ON m.id = p.meter_id AND m.name = 'exam'
+    JOIN entries e ON e.posting_id = p.id AND e.account IN ('package', 'arrears')
+    WINDOW booked AS (PARTITION BY p.meter_id ORDER BY p.recorded_at)
 ) standing
 WHERE available > 0 AND owed > 0
 """

@@ -7,6 +7,7 @@ of packages are replayed, in time order, up to each meter's last T. Invariant 21
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from heapq import merge
 from itertools import groupby
 from typing import TypeAlias
@@ -17,8 +18,9 @@ from quota.account import CAPACITY
 from quota.ledger import GRACE
 from quota.package import Package
 from quota.retention import OWED_YEARS, retained_until
-from quota.time import Instant
+from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import tables as t
+from storage.passing import passing
 from storage.rows import package_of
 from storage.view import SqlView
 
@@ -30,7 +32,22 @@ instant is one change."""
 
 _PASSED, _DONE = 0, 1
 """Boundaries come before the operation that finds them (TIME-3)."""
-_IN_PARTS = {"yield_per": 10_000}
+
+
+_DAY = 86_400 * MICROSECONDS_PER_SECOND
+_IDS_AT_ONCE = 5_000
+"""Ids in one statement: databases have a limit on parameters."""
+_YEARS = case((t.charges.c.settled_at.is_not(None), OWED_YEARS), else_=t.packages.c.storage_years)
+_RETENTIONS = (
+    select(
+        t.charges.c.examination_id,
+        t.charges.c.charged_at,
+        func.coalesce(_YEARS, OWED_YEARS).label("years"),
+        t.examinations.c.retained_until,
+    )
+    .join(t.examinations, t.examinations.c.id == t.charges.c.examination_id)
+    .outerjoin(t.packages, t.packages.c.id == t.charges.c.package_id)
+)
 
 
 def episodes_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
@@ -46,28 +63,33 @@ def retentions_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
     """Invariant 21: examinations kept for less, or more, than what paid for them says (§8).
 
     The longest of an examination's charges counts: one that was owed promised the longest term,
-    and a later event shortens nothing.
+    and a later event shortens nothing. Where every charge says what is on record, nothing is
+    astray, so that only the others are put together.
     """
-    years = case(
-        (t.charges.c.settled_at.is_not(None), OWED_YEARS), else_=t.packages.c.storage_years
+    term = cache(term_from)
+    suspects = sorted(
+        {
+            examination_id
+            for examination_id, charged_at, years, until in passing(view.connection, _RETENTIONS)
+            if until != charged_at + term(charged_at // _DAY, years)
+        }
     )
-    statement = (
-        select(
-            t.charges.c.examination_id,
-            t.charges.c.charged_at,
-            func.coalesce(years, OWED_YEARS).label("years"),
-            t.examinations.c.retained_until,
-        )
-        .join(t.examinations, t.examinations.c.id == t.charges.c.examination_id)
-        .outerjoin(t.packages, t.packages.c.id == t.charges.c.package_id)
-        .order_by(t.charges.c.examination_id)
-    )
-    rows = view.connection.execute(statement, execution_options=_IN_PARTS)
-    for examination_id, charges in groupby(rows, key=lambda row: row.examination_id):
-        listed = list(charges)
-        expected = max(retained_until(row.charged_at, storage_years=row.years) for row in listed)
-        if listed[0].retained_until != expected:
-            yield {"examination_id": examination_id, "retained_until": expected}
+    for first in range(0, len(suspects), _IDS_AT_ONCE):
+        ids = suspects[first : first + _IDS_AT_ONCE]
+        wanted = _RETENTIONS.where(t.charges.c.examination_id.in_(ids))
+        rows = view.connection.execute(wanted.order_by(t.charges.c.examination_id))
+        for examination_id, charges in groupby(rows, key=lambda row: row.examination_id):
+            listed = list(charges)
+            expected = max(
+                retained_until(row.charged_at, storage_years=row.years) for row in listed
+            )
+            if listed[0].retained_until != expected:
+                yield {"examination_id": examination_id, "retained_until": expected}
+
+
+def term_from(day: int, years: int) -> Instant:
+    """How long an examination of that day since the epoch is kept: the same all day, in UTC."""
+    return retained_until(day * _DAY, storage_years=years) - day * _DAY
 
 
 def _events(view: SqlView, meter_id: int, last_at: Instant) -> Iterator[_Event]:
@@ -81,8 +103,7 @@ def _events(view: SqlView, meter_id: int, last_at: Instant) -> Iterator[_Event]:
     packages = select(t.packages).where(t.packages.c.meter_id == meter_id)
     for row in view.connection.execute(packages):
         terms.extend(_term(package_of(row), last_at))
-    rows = view.connection.execute(moves, execution_options=_IN_PARTS)
-    moved = ((row.moved_at, _DONE, 0, row.delta) for row in rows)
+    moved = ((at, _DONE, 0, delta) for at, delta in passing(view.connection, moves))
     return merge(moved, sorted(terms), key=lambda event: event[:2])
 
 

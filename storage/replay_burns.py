@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import select
@@ -17,13 +18,14 @@ from quota.ledger import LedgerAccount, PostingKind
 from quota.package import Package
 from quota.time import Instant
 from storage import tables as t
+from storage.passing import passing
 from storage.rows import package_of
 from storage.view import SqlView
 
 _IN_PARTS = {"yield_per": 10_000}
 _BURNS = frozenset({PostingKind.CHARGE, PostingKind.HOLD})
 _BurnKey: TypeAlias = tuple[bool, Instant, int]
-_Legs: TypeAlias = Sequence[Any]
+_Legs: TypeAlias = Sequence[tuple[Any, ...]]
 
 
 class _Shelf:
@@ -44,8 +46,9 @@ class _Shelf:
 
     def before(self, package: Package) -> Iterator[int]:
         """Ids of the packages with units left that come before this one."""
+        burn_key = package.burn_key
         for key in self._keys:
-            if key >= package.burn_key:
+            if key >= burn_key:
                 return
             yield key[-1]
 
@@ -62,32 +65,30 @@ def burns_astray(view: SqlView) -> Iterator[dict[str, int | str | None]]:
         .order_by(p.id, e.line_no)
     )
     shelves: dict[int, _Shelf] = {}
-    rows = view.connection.execute(statement, execution_options=_IN_PARTS)
-    for posting_id, legs in groupby(rows, key=lambda row: row.id):
-        listed: _Legs = list(legs)
-        shelf = shelves.setdefault(listed[0].meter_id, _Shelf())
-        for leg in listed:
-            shelf.move(packages[leg.package_id], leg.amount)
-        if listed[0].kind in _BURNS:
-            yield from _better(shelf, posting_id, listed, packages)
+    for _, legs in groupby(passing(view.connection, statement), key=itemgetter(0)):
+        listed = list(legs)
+        _, meter_id, kind, *_ = listed[0]
+        shelf = shelves.setdefault(meter_id, _Shelf())
+        for *_, package_id, amount in listed:
+            shelf.move(packages[package_id], amount)
+        if kind in _BURNS:
+            yield from _better(shelf, listed, packages)
 
 
 def _better(
-    shelf: _Shelf, posting_id: int, legs: _Legs, packages: dict[int, Package]
+    shelf: _Shelf, legs: _Legs, packages: dict[int, Package]
 ) -> Iterator[dict[str, int | str | None]]:
     """Judged when the whole posting is booked: what it used up was no better choice."""
-    for leg in legs:
-        burned = packages[leg.package_id]
-        usable = (
-            package_id
-            for package_id in shelf.before(burned)
-            if packages[package_id].effective_at <= leg.effective_at
-            and not packages[package_id].expired(leg.effective_at)
-        )
-        if leg.amount < 0 and (better := next(usable, None)) is not None:
-            yield {
-                "posting_id": posting_id,
-                "meter_id": leg.meter_id,
-                "package_id": leg.package_id,
-                "better_package_id": better,
-            }
+    for posting_id, meter_id, _, effective_at, package_id, amount in legs:
+        if amount >= 0:
+            continue
+        for other_id in shelf.before(packages[package_id]):
+            other = packages[other_id]
+            if other.effective_at <= effective_at and not other.expired(effective_at):
+                yield {
+                    "posting_id": posting_id,
+                    "meter_id": meter_id,
+                    "package_id": package_id,
+                    "better_package_id": other_id,
+                }
+                break
