@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, func, literal_column, or_, select
 
 from quota import service
 from quota.account import AI_PREFIX, Account
@@ -49,6 +49,9 @@ _STOCK = (
     .join(t.order_lines, t.order_lines.c.id == _K.order_line_id)
     .join(t.orders, t.orders.c.id == t.order_lines.c.order_id)
 )
+# Spelled out, not bound: a plan made for any value would leave the partial indexes alone.
+_HAS_UNITS: ColumnElement[bool] = _K.remaining > literal_column("0")
+_IS_EMPTY: ColumnElement[bool] = _K.remaining <= literal_column("0")
 _IN_HOLDS = (
     select(t.hold_shares.c.package_id)
     .join(t.holds, t.holds.c.id == t.hold_shares.c.hold_id)
@@ -71,36 +74,46 @@ def overview(view: SqlView, account: Account) -> Overview:
 
     At most `USABLE_SHOWN` and `OVER_SHOWN` per meter.
     """
-    bought = (
-        select(t.meters.c.id, t.meters.c.name, func.count().label("packages"))
-        .join(t.packages, _K.meter_id == t.meters.c.id)
-        .where(t.meters.c.account_id == account.id)
-        .group_by(t.meters.c.id, t.meters.c.name)
-    )
-    meters = view.connection.execute(bought).all()
+    counted = (_counted(_HAS_UNITS) + _counted(_IS_EMPTY)).label("packages")
+    bought = select(t.meters.c.id, t.meters.c.name, counted)
+    of_account = bought.where(t.meters.c.account_id == account.id)
+    meters = [row for row in view.connection.execute(of_account).all() if row.packages]
     found: list[Stock] = []
     for meter in meters:
         book = service.peek(view, account, meter.name)
-        for statement in _of_meter(meter, book):
-            found += [_stock(row, book) for row in view.connection.execute(statement)]
+        usable, empty, due = (
+            [_stock(row, book) for row in view.connection.execute(statement)]
+            for statement in _of_meter(meter, book)
+        )
+        over = sorted(empty + due, key=lambda stock: stock.package.id, reverse=True)
+        found += usable + over[:OVER_SHOWN]
     more = sum(meter.packages for meter in meters) - len(found)
     return Overview(stocks=_sorted(found), more=more)
 
 
-def _of_meter(meter: Row[Any], book: Book) -> tuple[Select[Any], Select[Any]]:
-    """What may be usable, and what is over: each by an index that leads past the other."""
-    # Spelled out, not bound: a plan made for any value would leave the partial index alone.
-    has_units: ColumnElement[bool] = _K.remaining > literal_column("0")
-    # Calls may be without limit, or come back from a hold whose time is over.
-    others = or_(_K.unlimited, _K.id.in_(_IN_HOLDS)) if meter.name.startswith(AI_PREFIX) else None
-    usable = has_units if others is None else or_(has_units, others)
+def _counted(condition: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(_K.meter_id == t.meters.c.id, condition).scalar_subquery()
+
+
+def _of_meter(meter: Row[Any], book: Book) -> tuple[Select[Any], ...]:
+    """What may be usable, what is used up or over, and what is over and not booked yet: each by an
+    index that leads past the others."""
+    usable: ColumnElement[bool] = _HAS_UNITS
+    if meter.name.startswith(AI_PREFIX):
+        # Calls may be without limit, or come back from a hold whose time is over.
+        usable = or_(usable, _K.unlimited, _K.id.in_(_IN_HOLDS))
+    expired = _K.expires_at <= book.at
     unended = _K.ended_at.is_(None) & ((_K.expires_at > book.at) | _K.expires_at.is_(None))
     of_meter = _STOCK.where(_K.meter_id == meter.id)
+    latest = _K.id.desc()
     return (
         of_meter.where(usable, unended)
         .order_by(_K.expires_at.nulls_last(), _K.id)
         .limit(USABLE_SHOWN),
-        of_meter.where(~(usable & unended)).order_by(_K.id.desc()).limit(OVER_SHOWN),
+        of_meter.where(_IS_EMPTY, ~(usable & unended)).order_by(latest).limit(OVER_SHOWN),
+        of_meter.where(_K.ended_at.is_(None), expired, _HAS_UNITS)
+        .order_by(latest)
+        .limit(OVER_SHOWN),
     )
 
 

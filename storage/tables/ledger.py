@@ -114,7 +114,15 @@ Index(
     postgresql_where=_ACTIVE,
 )
 
-Index("ix_packages_meter", packages.c.meter_id, packages.c.id)
+_EMPTY = text("remaining <= 0")
+# Partial, so that no planner without statistics takes it for the one above.
+Index(
+    "ix_packages_empty",
+    packages.c.meter_id,
+    packages.c.id,
+    sqlite_where=_EMPTY,
+    postgresql_where=_EMPTY,
+)
 _AHEAD = text("activated_at IS NULL AND ended_at IS NULL")
 Index(
     "ix_packages_ahead",
