@@ -26,19 +26,24 @@ from tests.storage.kit import HandClock, add_account, open_sqlite, top_up
 from tests.storage.server import Server
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server, with a template of an empty ledger."""
+    with Server() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SqlLedger, HandClock]]:
     """An empty ledger on each database, and the clock that it reads."""
     clock = HandClock()
     if request.param == "sqlite":
         ledger = open_sqlite(tmp_path, clock)
-        yield ledger, clock
-        ledger.database.dispose()
-        return
-    with Server() as server:
+    else:
+        server: Server = request.getfixturevalue("server")
         ledger = SqlLedger(server.new_database(), clock)
-        yield ledger, clock
-        ledger.database.dispose()
+    yield ledger, clock
+    ledger.database.dispose()
 
 
 def keeper(ledger: SqlLedger, folder: Path) -> tuple[Keeper, Metrics]:
