@@ -78,6 +78,15 @@ def overlapping(one: Licence, other: Licence) -> bool:
     return all(starts < end for end in ends)
 
 
+def continued(known: Licence, beside: Iterable[Licence]) -> bool:
+    """Whether the feature stays open when `known` ends: a renewal is bought already."""
+    return known.ends_at is None or any(
+        one.revoked_at is None and (one.ends_at is None or one.ends_at > known.ends_at)
+        for one in beside
+        if (one.scope, one.feature) == (known.scope, known.feature)
+    )
+
+
 def effective(licences: Iterable[Licence], feature: str, *, at: Instant) -> Licence | None:
     """The licence that opens `feature` at `at`, of an institution's own and its consortia's."""
     opening = (

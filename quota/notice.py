@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from quota.account import CAPACITY
 from quota.ledger import Episode, Meter
-from quota.licence import Licence
+from quota.licence import Licence, LicenceState
 from quota.package import Package
 from quota.service_term import BoughtService
 from quota.standing import low_threshold
@@ -138,6 +138,23 @@ def of_service(begun: BoughtService, *, at: Instant) -> Notice:
     )
 
 
+def of_ending(ending: Licence, *, at: Instant) -> Notice | None:
+    """EXPIRING of a licence, once for each of 30, 7 and 1 days; None where none is due."""
+    if ending.ends_at is None or ending.state(at) is not LicenceState.ACTIVE:
+        return None
+    days = _days_within(ending.ends_at, at=at)
+    if days is None:
+        return None
+    return Notice(
+        account_id=ending.account_id,
+        kind=NoticeKind.EXPIRING,
+        key=f"{NoticeKind.EXPIRING}:licence:{ending.id}:{days}",
+        raised_at=at,
+        meter=f"licence:{ending.feature}",
+        details={"licence": ending.id, "expires_at": ending.ends_at, "days": days},
+    )
+
+
 def due(meter: Meter, packages: Iterable[Package], *, at: Instant) -> Iterator[Notice]:
     """The notices that time alone raises, as of `at`: for an open episode, for packages near
     their end. Of several thresholds that have passed only the nearest is told."""
@@ -171,8 +188,11 @@ def days_to_tell(package: Package, *, at: Instant) -> int | None:
         return None
     if package.remaining == 0:
         return None
-    within = [days for days in EXPIRING_DAYS if package.expires_at - at <= days * _DAY]
-    return min(within, default=None)
+    return _days_within(package.expires_at, at=at)
+
+
+def _days_within(end: Instant, *, at: Instant) -> int | None:
+    return min((days for days in EXPIRING_DAYS if end - at <= days * _DAY), default=None)
 
 
 def _left(meter: Meter) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from quota import notice, service
+from quota import licence, notice, service
 from quota.account import Account
+from quota.licence import Licence
 from quota.ports import Work
 from quota.time import MICROSECONDS_PER_SECOND
 
 REMINDED_AHEAD = max(notice.EXPIRING_DAYS) * 86_400 * MICROSECONDS_PER_SECOND
-"""How long before a package's end the first notice is told, in µs."""
+"""How long before the end of a package or licence the first notice is told, in µs."""
 
 
 def remind(work: Work, account: Account, name: str) -> int:
@@ -23,3 +24,18 @@ def remind(work: Work, account: Account, name: str) -> int:
         book.tell(one)
     service.record(work, book)
     return len(raised)
+
+
+def remind_licence(work: Work, known: Licence) -> bool:
+    """Raise the notice of a licence's end that is due; whether one was.
+
+    None where a renewal is bought already: what stays open needs nobody's attention.
+    """
+    work.lock_scope(known.scope)
+    beside = work.licences(scope=known.scope)
+    current = next(one for one in beside if one.id == known.id)
+    ending = notice.of_ending(current, at=work.clock())
+    if ending is None or licence.continued(current, beside):
+        return False
+    work.tell(ending)
+    return True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, String, cast, exists, false, literal, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, false, literal, or_, select
 
 from quota.hold import HoldState
+from quota.licence import Licence
 from quota.notice import NEAR, NoticeKind
 from quota.reminder import REMINDED_AHEAD
 from quota.statement import Month
-from quota.time import MICROSECONDS_PER_SECOND
+from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import tables as t
 from storage.view import SqlView
+from storage.view_bought import licence_of
 
 _DAY = 86_400 * MICROSECONDS_PER_SECOND
 
@@ -71,21 +74,55 @@ def meters_to_remind(view: SqlView) -> list[tuple[int, str]]:
         k.meter_id == m.id,
         k.ended_at.is_(None),
         k.remaining > 0,
-        or_(
-            *(
-                (k.expires_at > now + _DAY * sooner)
-                & (k.expires_at <= now + _DAY * days)
-                & ~_told(NoticeKind.EXPIRING, k.id, literal(days))
-                for sooner, days in ((7, 30), (1, 7), (0, 1))
-            )
-        ),
+        _untold(k.expires_at, now, NoticeKind.EXPIRING, k.id),
         k.expires_at <= now + REMINDED_AHEAD,
     )
     statement = select(m.account_id, m.name).where(or_(near, ending))
     return [(row.account_id, row.name) for row in view.connection.execute(statement)]
 
 
-def _told(kind: NoticeKind, *parts: ColumnElement[int]) -> ColumnElement[bool]:
+def licences_to_remind(view: SqlView) -> list[Licence]:
+    """Active licences with less than 30 days to go whose holder may be owed a notice (§10)."""
+    now = view.clock()
+    one = t.licences.c
+    later = t.licences.alias("later").c
+    statement = select(t.licences).where(
+        one.revoked_at.is_(None),
+        one.starts_at <= now,
+        one.ends_at > now,
+        one.ends_at <= now + REMINDED_AHEAD,
+        _untold(one.ends_at, now, NoticeKind.EXPIRING, literal("licence"), one.id),
+        ~exists().where(
+            later.feature == one.feature,
+            or_(
+                later.institution_id == one.institution_id,
+                later.consortium_id == one.consortium_id,
+            ),
+            later.revoked_at.is_(None),
+            or_(later.ends_at.is_(None), later.ends_at > one.ends_at),
+        ),
+    )
+    rows = view.connection.execute(statement.order_by(one.id))
+    return [licence_of(row) for row in rows]
+
+
+def _untold(
+    end: ColumnElement[int], now: Instant, kind: NoticeKind, *parts: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    """Whether the nearest of 30, 7 and 1 days before `end` has begun and was not told."""
+    return or_(
+        *(
+            and_(
+                end > now + _DAY * sooner,
+                end <= now + _DAY * days,
+                ~_told(kind, *parts, literal(days)),
+            )
+            for sooner, days in ((7, 30), (1, 7), (0, 1))
+        )
+    )
+
+
+def _told(kind: NoticeKind, *parts: ColumnElement[Any]) -> ColumnElement[bool]:
     key: ColumnElement[str] = literal(str(kind))
     for part in parts:
         key = key + ":" + cast(part, String)

@@ -17,13 +17,14 @@ from quota.hold import Hold
 from quota.statement import Finality, MeterStatement, Month, Moves
 from storage import statements
 from storage.archive import LocalArchive
-from storage.bookkeeping import due_meters, meters_to_close
+from storage.bookkeeping import due_meters, licences_to_remind, meters_to_close
 from storage.ledger import SqlLedger
-from tests.quota.makers import SECOND
+from tests.quota.makers import DAY, SECOND
 from tests.storage import kit
 from tests.storage.calls import METER, buy_calls, hold
 from tests.storage.kit import HandClock, add_account, open_sqlite, top_up
 from tests.storage.server import Server
+from tests.storage.shop import a_licence, buy, enrol, licences
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,35 @@ def test_the_daily_verification_is_told_to_the_metrics(
 
     assert metrics.registry.get_sample_value("tollgate_verify_violations") == 0
     assert (metrics.registry.get_sample_value(stamp) or 0) > 1_000_000_000
+
+
+def test_the_end_of_a_licence_is_told_in_the_round_that_is_due(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """§10: 30, 7, 1 days, once each; nobody is reminded of what was renewed or revoked."""
+    ledger, clock = kept
+    account = add_account(ledger)
+    for owner in (1, 2):
+        enrol(ledger, account, owner)
+    buy(ledger, account, "L-1", a_licence("mobile"))
+    buy(ledger, account, "L-2", a_licence("basic"))
+    buy(ledger, account, "L-3", a_licence("mobile"), institution_id=2)
+    buy(ledger, account, "L-4", a_licence("basic"))
+    with ledger.begin() as work:
+        work.revoke_licence(3, revoked_at=clock.at)
+        work.commit()
+    ends_at = licences(ledger)[0].ends_at
+    assert ends_at is not None
+    runner, _ = keeper(ledger, tmp_path)
+    with ledger.read() as view:
+        assert licences_to_remind(view) == []
+
+    for left in (30, 29, 7, 1, 0):
+        clock.at = ends_at - left * DAY
+        runner.round()
+        with ledger.read() as view:
+            assert licences_to_remind(view) == []
+
+    with ledger.read() as view:
+        expiring = [one.details for one in view.notices() if one.kind == "expiring"]
+    assert [(one["licence"], one["days"]) for one in expiring] == [(1, 30), (1, 7), (1, 1)]

@@ -10,6 +10,8 @@ from quota.notice import Notice
 from quota.ports import Ledger
 from tests.quota.makers import DAY, HOUR
 from tests.storage.kit import HandClock, admit, in_arrears, reading, top_up
+from tests.storage.operator import void_order
+from tests.storage.shop import a_licence, buy, enrol, licences
 
 
 def told(ledger: Ledger, *kinds: str) -> list[Notice]:
@@ -130,3 +132,43 @@ def test_a_refusal_raises_nothing(ledger: Ledger, account: Account, clock: HandC
 
     assert told(ledger) == before
     assert reading(ledger, account).meter.episode == episode
+
+
+def ending_in(ledger: Ledger, clock: HandClock, *days: int) -> list[object]:
+    """The days of EXPIRING that are told while the keeper comes so long before licence 1 ends."""
+    known = next(one for one in licences(ledger) if one.id == 1)
+    assert known.ends_at is not None
+    for left in days:
+        clock.at = known.ends_at - left * DAY
+        with ledger.begin() as work:
+            reminder.remind_licence(work, known)
+            work.commit()
+    return [one.details["days"] for one in told(ledger, "expiring")]
+
+
+def test_a_licence_that_ends_is_told_thrice(
+    ledger: Ledger, account: Account, clock: HandClock
+) -> None:
+    """EXPIRING 30, 7 and 1 days before, with which licence it is; not after its end."""
+    enrol(ledger, account, 1)
+    buy(ledger, account, "L-1", a_licence())
+
+    assert ending_in(ledger, clock, 31, 30, 29, 8, 7, 2, 1, 0) == [30, 7, 1]
+
+    notice = told(ledger, "expiring")[0]
+    assert (notice.account_id, notice.meter) == (account.id, "licence:mobile")
+    assert notice.details["licence"] == 1
+
+
+def test_a_licence_that_was_renewed_is_not_told(
+    ledger: Ledger, account: Account, clock: HandClock
+) -> None:
+    """It stays open; once the renewal is taken back it does not."""
+    enrol(ledger, account, 1)
+    buy(ledger, account, "L-1", a_licence())
+    buy(ledger, account, "L-2", a_licence("basic", years=2))
+    buy(ledger, account, "L-3", a_licence(renews=1))
+
+    assert ending_in(ledger, clock, 30, 20) == []
+    void_order(ledger, "L-3")
+    assert ending_in(ledger, clock, 19, 5) == [30, 7]
