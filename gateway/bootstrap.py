@@ -12,7 +12,7 @@ from quota.time import MICROSECONDS_PER_SECOND, Clock
 from storage import archive
 from storage.archive import Archive, RemoteAccess
 from storage.conflicts import Limits
-from storage.engine import open_database
+from storage.engine import open_database, sqlite_file
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
 from storage.schema import migrate
@@ -31,14 +31,36 @@ class DataDirUnusable(StorageError):
     """The data directory can't be used."""
 
 
-def open_ledger(settings: Settings, *, clock: Clock | None = None) -> SqlLedger:
-    """Open the ledger, creating the data directory and bringing the schema up to date.
+class NoLedger(StorageError):
+    """There is no ledger where the settings say."""
 
-    Its clock is the database's, unless one is given.
 
-    Raises DataDirUnusable, LedgerUnavailable, DurabilityTooWeak, SchemaUnknown.
+def open_ledger(
+    settings: Settings, *, clock: Clock | None = None, create: bool = True
+) -> SqlLedger:
+    """Open the ledger and bring its schema up to date. Its clock is the database's, unless given.
+
+    Where there is nothing, the data directory and an empty ledger are made, unless `create` is
+    False: a command in a wrong directory must not answer from an empty ledger.
+
+    Raises NoLedger, DataDirUnusable, LedgerUnavailable, DurabilityTooWeak, SchemaUnknown.
     """
     data_dir = settings.data_dir
+    file = sqlite_file(settings.database_url)
+    if not create and file is not None and not file.exists():
+        raise NoLedger(
+            f"there is no ledger in {file.parent}: go to the gateway's directory, or set "
+            "TOLLGATE_DATA_DIR or TOLLGATE_DATABASE__URL as the gateway has them; "
+            "to begin a new one: tollgate account create --help"
+        )
+    if create or file is not None:  # SQLite's locks are files there
+        _make(data_dir)
+    database = open_database(settings.database_url, lock_dir=data_dir)
+    migrate(database)
+    return SqlLedger(database, clock)
+
+
+def _make(data_dir: Path) -> None:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -46,9 +68,6 @@ def open_ledger(settings: Settings, *, clock: Clock | None = None) -> SqlLedger:
             f"the data directory {data_dir} can't be made ({os.strerror(error.errno or 0)}); "
             "set TOLLGATE_DATA_DIR to a directory that you may write"
         ) from error
-    database = open_database(settings.database_url, lock_dir=data_dir)
-    migrate(database)
-    return SqlLedger(database, clock)
 
 
 def open_archive(settings: Settings) -> Archive:

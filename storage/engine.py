@@ -81,6 +81,14 @@ def open_database(url: str, *, lock_dir: Path) -> Database:
     return PostgresDatabase(url)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for one on a server."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database is None:
+        return None
+    return Path(parsed.database)
+
+
 @contextmanager
 def unavailable() -> Iterator[None]:
     """Turn what the driver says of an unreachable or failing database into LedgerUnavailable."""

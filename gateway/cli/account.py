@@ -85,7 +85,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an account. Nothing can be uploaded before its first order is credited."""
-    with session.writing(context) as work:
+    with session.writing(context, create=True) as work:
         account = work.add_account(
             name=name, plan=plan.plan, agreement_no=agreement, timezone=timezone
         )

@@ -23,11 +23,14 @@ def settings(context: typer.Context) -> Settings:
 
 
 @contextmanager
-def opened(context: typer.Context) -> Iterator[SqlLedger]:
-    """The ledger, closed at the end. Raises SettingsError, StorageError."""
+def opened(context: typer.Context, *, create: bool = False) -> Iterator[SqlLedger]:
+    """The ledger, closed at the end. Raises SettingsError, StorageError.
+
+    Only a command with which a new gateway may begin creates one.
+    """
     from gateway.bootstrap import open_ledger
 
-    ledger = open_ledger(settings(context))
+    ledger = open_ledger(settings(context), create=create)
     try:
         yield ledger
     finally:
@@ -42,7 +45,7 @@ def reading(context: typer.Context) -> Iterator[SqlView]:
 
 
 @contextmanager
-def writing(context: typer.Context) -> Iterator[SqlWork]:
+def writing(context: typer.Context, *, create: bool = False) -> Iterator[SqlWork]:
     """One transaction; it rolls back unless the command commits."""
-    with opened(context) as ledger, ledger.begin() as work:
+    with opened(context, create=create) as ledger, ledger.begin() as work:
         yield work

@@ -68,6 +68,10 @@ class Cli:
         assert result.stderr.startswith("error: "), result.stderr
         return result.stderr.removeprefix("error: ").strip()
 
+    def begin(self) -> None:
+        """An empty ledger."""
+        self.ledger().database.dispose()
+
     def hospital(self) -> None:
         """An account with an institution and a CT; nothing was bought."""
         self.ok("account", "create", "Lakeside", "--plan", "per-exam", "--agreement", "A-17")

@@ -12,6 +12,7 @@ import typer
 from gateway.cli.app import app
 from tests.gateway.cli.conftest import Cli
 
+
 def commands(of: typer.Typer, *path: str) -> Iterator[tuple[str, ...]]:
     """Every command below a group, as it is typed."""
     for command in of.registered_commands:
@@ -109,7 +110,27 @@ def test_a_data_directory_that_cannot_be_made_is_told_in_a_line(
 ) -> None:
     """An expected error: plain words and what to do."""
     (tmp_path / "data").write_text("a file")
-    assert "TOLLGATE_DATA_DIR" in tollgate.refused("account", "list")
+    create = ("account", "create", "Lakeside", "--plan", "per-exam", "--agreement", "7")
+    assert "TOLLGATE_DATA_DIR" in tollgate.refused(*create)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("account", "list"),
+        ("verify",),
+        ("order", "pay", "SO-1"),
+        ("institution", "create", "East", "--account", "1"),
+    ],
+)
+def test_a_command_in_a_wrong_directory_says_so_and_leaves_nothing(
+    tollgate: Cli, command: tuple[str, ...]
+) -> None:
+    """An empty ledger made there would answer that all is well."""
+    said = tollgate.refused(*command)
+    assert said.startswith(f"there is no ledger in {tollgate.data_dir}")
+    assert "TOLLGATE_DATA_DIR" in said
+    assert not tollgate.data_dir.exists()
 
 
 def test_verify_names_every_check_and_succeeds(tollgate: Cli) -> None:

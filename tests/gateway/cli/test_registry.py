@@ -42,6 +42,7 @@ def test_an_institution_is_registered_once(institution: Cli) -> None:
 
 def test_nothing_is_registered_for_an_unknown_account(tollgate: Cli) -> None:
     """No account, no institution; nothing is written."""
+    tollgate.begin()
     tollgate.refused("institution", "create", "East", "--account", "Lakeside")
     assert tollgate.json("institution", "list") == []
 
@@ -122,6 +123,7 @@ def test_a_device_that_could_not_be_told_apart_is_refused(institution: Cli) -> N
 @pytest.mark.parametrize("noun", ["account", "institution", "device", "order", "exam"])
 def test_an_empty_list_says_how_to_fill_it(tollgate: Cli, noun: str) -> None:
     """On standard error: what is piped on stays empty, and JSON is an empty list."""
+    tollgate.begin()
     result = tollgate.run(noun, "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"no {noun}" in result.stderr
