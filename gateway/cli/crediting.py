@@ -32,7 +32,7 @@ def await_credit(ledger: SqlLedger, number: str, *, wait_s: float) -> Order:
                 credit_paid_orders(ledger, credited=lambda _order: None)
         with ledger.read() as view:
             order = lookup.order(view, number)
-        if order.state is OrderState.CREDITED or turns_left == 0:
+        if order.state in {OrderState.CREDITED, OrderState.VOIDED} or turns_left == 0:
             return order
         turns_left -= 1
         pause.wait(_POLL_INTERVAL_S)

@@ -118,7 +118,8 @@ def pay(
     with session.opened(context) as ledger:
         with ledger.begin() as work:
             lookup.order(work, number)
-            service.pay(work, number)
+            if service.pay(work, number).state is OrderState.VOIDED:
+                raise Problem(f"order {number} is taken back: it can't be paid", rule="ORD-2")
             work.commit()
         with output.console(stderr=True).status("waiting for the credit"):
             order = await_credit(ledger, number, wait_s=wait)
@@ -140,7 +141,13 @@ def pay(
         )
 
 
-@app.command("list", epilog=examples("tollgate order list --account 'Lakeside Hospitals'"))
+@app.command(
+    "list",
+    epilog=examples(
+        "tollgate order list --account 'Lakeside Hospitals' --state placed",
+        "tollgate order list --institution 'Lakeside East' --json",
+    ),
+)
 def list_(
     context: typer.Context,
     *,
@@ -148,13 +155,29 @@ def list_(
         str | None,
         typer.Option(metavar="ACCOUNT", help="Only those of this account (id or name)."),
     ] = None,
+    institution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INSTITUTION",
+            help="Only those that name this institution (id or name): ordered by its token, or "
+            "for its licences and services.",
+        ),
+    ] = None,
+    state: Annotated[
+        OrderState | None, typer.Option(help="Only those in this state.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the orders as they were placed."""
     with session.reading(context) as view:
         accounts = {one.id: one for one in view.accounts()}
         account_id = None if account is None else lookup.account(view, account).id
-        orders = view.orders(account_id)
+        owner = lookup.institution_id(view, institution)
+        orders = [
+            one
+            for one in view.orders(account_id)
+            if owner in {None, one.institution_id} and state in {None, one.state}
+        ]
     if as_json:
         names = {one.id: one.name for one in accounts.values()}
         output.document([documents.order_document(one, names[one.account_id]) for one in orders])
@@ -162,7 +185,9 @@ def list_(
     output.table(
         _COLUMNS,
         [_row(order, accounts[order.account_id]) for order in orders],
-        empty="no orders yet: tollgate order place --account ACCOUNT --exams 1000 --order-no NO",
+        empty="no orders"
+        if state or institution
+        else "no orders yet: tollgate order place --account ACCOUNT --exams 1000 --order-no NO",
     )
 
 

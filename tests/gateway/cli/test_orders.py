@@ -153,3 +153,32 @@ def test_a_keeper_that_ends_meanwhile_is_replaced(hospital: Cli) -> None:
     waiting.join(timeout=30)
     assert waited == [OrderState.CREDITED]
     ledger.database.dispose()
+
+
+def test_an_order_that_was_taken_back_is_not_paid(tollgate: Cli) -> None:
+    """Said at once: nobody waits for a credit that never comes."""
+    tollgate.hospital()
+    tollgate.ok("order", "place", "--account", "1", "--exams", "1000", "--order-no", "SO-1")
+    tollgate.ok("order", "void", "SO-1", "--reason", "placed twice")
+    said = tollgate.refused("order", "pay", "SO-1", "--wait", "3600")
+    assert said == "ORD-2: order SO-1 is taken back: it can't be paid"
+    assert tollgate.json("order", "list")[0]["paid_at"] is None
+
+
+def test_orders_are_listed_by_state_and_institution(tollgate: Cli) -> None:
+    """An order names an institution where it is about its licences or services."""
+    tollgate.hospital()
+    place = ("order", "place", "--account", "1", "--order-no")
+    tollgate.ok(*place, "SO-1", "--exams", "1000")
+    tollgate.ok(*place, "SO-2", "--licence", "mobile")
+    tollgate.ok(*place, "SO-3", "--licence", "basic")
+    tollgate.ok("order", "void", "SO-3", "--reason", "placed twice")
+
+    def listed(*options: str) -> list[str]:
+        return [one["number"] for one in tollgate.json("order", "list", *options)]
+
+    assert listed("--state", "placed") == ["SO-1", "SO-2"]
+    assert listed("--institution", "East") == ["SO-2", "SO-3"]
+    assert listed("--institution", "1", "--state", "voided") == ["SO-3"]
+    assert listed("--state", "credited") == []
+    assert tollgate.run("order", "list", "--state", "paid").stderr == "no orders\n"
