@@ -21,6 +21,7 @@ ALERTS_PROMISED = {
     "TollgateGatewayDown": "critical",
     "TollgateDatabaseDown": "critical",
     "TollgateVerifyFailed": "critical",
+    "TollgateVerifyLate": "warning",
     "TollgateObjectDamaged": "critical",
     "TollgateScrubLate": "warning",
     "TollgateDiskSpaceLow": "warning",
