@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 
 from quota import service
 from quota.account import Account
+from quota.licence import Scope
+from quota.order import Order, OrderState
 from storage.ledger import SqlLedger
 from tests.quota.makers import NOON
 from tests.storage.calls import METER, buy_calls
-from tests.storage.kit import add_account, admit, reading, top_up, url_of
+from tests.storage.kit import add_account, admit, pay, reading, top_up, url_of
 from tests.storage.racing import PROCESSES, Task, answering, race, started
+from tests.storage.shop import a_licence, enrol, licences, order
 
 COUNT = 4
 
@@ -152,3 +156,33 @@ def test_a_killed_process_holds_what_it_said_and_no_more(
 
     with raced.read() as view:
         assert service.read_meter(view, account, METER).held == 3 * 20 * COUNT
+
+
+@pytest.mark.slow
+def test_licences_of_one_feature_credited_at_once_do_not_overlap(
+    raced: SqlLedger, account: Account, tmp_path: Path, now: Synchronized[int]
+) -> None:
+    """Invariant 20, ORD-2: each line once, term after term, though every order comes twice.
+
+    They are bought without naming what they renew; crediting puts them in a row. The sixth, of
+    another feature, is a row of its own.
+    """
+    enrol(raced, account, 1)
+    numbers = [f"L-{n}" for n in range(6)]
+    for number in numbers:
+        feature = "basic" if number == "L-5" else "mobile"
+        assert isinstance(order(raced, account, number, a_licence(feature)), Order)
+        pay(raced, number)
+    orders = (numbers, numbers[::-1], [*numbers[3:], *numbers[:3]])
+
+    race(now, *(replace(task(raced, account, tmp_path), orders=each) for each in orders))
+
+    found = licences(raced, Scope(institution_id=1))
+    assert len({one.order_line_id for one in found}) == len(found) == len(numbers)
+    mobile = [one for one in found if one.feature == "mobile"]
+    assert [one.starts_at for one in mobile[1:]] == [one.ends_at for one in mobile[:-1]]
+    assert all(one.ends_at is not None and one.starts_at < one.ends_at for one in found)
+    with raced.read() as view:
+        assert {one.state for one in view.orders()} == {OrderState.CREDITED}
+        credited = [one for one in view.notices() if one.kind == "credited"]
+    assert len(credited) == len(numbers)

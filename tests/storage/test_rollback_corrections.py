@@ -6,16 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from quota import ai, correction, reminder
+from quota import ai, correction, reminder, service
 from quota.account import EXAM
+from quota.order import LineRequest, Order
 from quota.ports import Work
 from storage.anchors import anchor_journal
+from storage.registry import institutions
 from storage.work import SqlWork
 from tests.quota.makers import DAY, HOUR
 from tests.storage.calls import PRODUCT, buy_calls, hold
 from tests.storage.hospital import Site
-from tests.storage.kit import HandClock, admit, in_arrears, reading, top_up
+from tests.storage.kit import HandClock, admit, in_arrears, pay, reading, top_up
 from tests.storage.operator import ME
+from tests.storage.shop import a_licence, licences, order, services
 from tests.storage.test_rollback import fail_everywhere
 
 Act = Callable[[Work], object]
@@ -123,3 +126,26 @@ def test_what_the_keeper_does_happens_whole_or_not_at_all(owing: Site, clock: Ha
         anchor_journal(work)
 
     assert everywhere(owing, anchor) > 3
+
+
+@pytest.mark.slow
+def test_an_order_of_licences_and_services_happens_whole_or_not_at_all(site: Site) -> None:
+    """Credited, then taken back: licence, service, package, notices, the order's mark."""
+    with site.ledger.begin() as work:
+        (owner,) = [one.id for one in institutions(work)]
+        work.commit()
+    lines = (
+        LineRequest(meter=EXAM, quantity=1000),
+        a_licence("mobile", years=2),
+        a_licence("basic"),
+        LineRequest(meter="service:delivery", quantity=1),
+    )
+    placed = order(site.ledger, site.account, "L-1", *lines, institution_id=owner)
+    assert isinstance(placed, Order), placed
+    pay(site.ledger, "L-1")
+
+    assert everywhere(site, lambda work: service.credit(work, "L-1")) > 15
+    assert (len(licences(site.ledger)), len(services(site.ledger))) == (2, 1)
+    assert everywhere(site, lambda work: correction.void_order(work, "L-1", by=ME)) > 10
+    assert all(one.revoked_at is not None for one in licences(site.ledger))
+    assert all(one.cancelled_at is not None for one in services(site.ledger))
