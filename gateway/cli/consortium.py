@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import documents, lookup, output, session, values
+from gateway.cli.acts import Actor, Reason
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.cli.documents import Document
     from storage.consortia import Consortium
     from storage.view import SqlView
+    from storage.work import SqlWork
 
 app = noun("Consortia of institutions: a consortium's licence is open to every member.")
 
@@ -30,7 +32,9 @@ InstitutionArgument = Annotated[
 
 
 @app.command(
-    epilog=examples("tollgate consortium create 'Lake Union' --account 'Lakeside Hospitals'")
+    epilog=examples(
+        "tollgate consortium create 'Lake Union' --account 'Lakeside Hospitals' --reason 'A-17'"
+    )
 )
 def create(
     context: typer.Context,
@@ -50,6 +54,8 @@ def create(
             show_default=False,
         ),
     ] = None,
+    reason: Reason,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Found a consortium; it has no members yet."""
@@ -59,6 +65,7 @@ def create(
         account_id = None if account is None else lookup.account(work, account).id
         founded = add_consortium(work, name=name, account_id=account_id)
         document = _document(work, founded)
+        _note(work, "consortium_create", str(founded.id), actor, reason)
         work.commit()
     if as_json:
         output.document(document)
@@ -127,12 +134,16 @@ def show(
     )
 
 
-@app.command(epilog=examples("tollgate consortium add 'Lake Union' 'Lakeside East'"))
+@app.command(
+    epilog=examples("tollgate consortium add 'Lake Union' 'Lakeside East' --reason 'joined in May'")
+)
 def add(
     context: typer.Context,
     *,
     consortium: ConsortiumArgument,
     institution: InstitutionArgument,
+    reason: Reason,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Make an institution a member from now on. A member already stays one."""
@@ -142,7 +153,8 @@ def add(
     with session.writing(context) as work:
         known = lookup.consortium(work, consortium)
         member = lookup.institution(work, institution)
-        add_member(work, consortium_id=known.id, institution_id=member.id)
+        if add_member(work, consortium_id=known.id, institution_id=member.id):
+            _note(work, "consortium_add", f"{known.id}: institution {member.id}", actor, reason)
         document = _document(work, read(work, known.id))
         work.commit()
     if as_json:
@@ -151,12 +163,16 @@ def add(
     output.say(f"{member.name} is a member of {known.name}: its licences are open to it")
 
 
-@app.command(epilog=examples("tollgate consortium remove 'Lake Union' 'Lakeside East'"))
+@app.command(
+    epilog=examples("tollgate consortium remove 'Lake Union' 'Lakeside East' --reason 'left'")
+)
 def remove(
     context: typer.Context,
     *,
     consortium: ConsortiumArgument,
     institution: InstitutionArgument,
+    reason: Reason,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """End a membership now: the consortium's licences close for the institution."""
@@ -171,12 +187,18 @@ def remove(
                 f"{member.name} is no member of {known.name}; "
                 f"see: tollgate consortium show {known.id}"
             )
+        _note(work, "consortium_remove", f"{known.id}: institution {member.id}", actor, reason)
         document = _document(work, read(work, known.id))
         work.commit()
     if as_json:
         output.document(document)
         return
     output.say(f"{member.name} is no member of {known.name} any more")
+
+
+def _note(work: SqlWork, action: str, subject: str, actor: str, reason: str) -> None:
+    """Who may use a licence is money: each act is journaled in its own transaction."""
+    work.note_action(actor=actor, action=action, subject=subject, reason=reason)
 
 
 def _document(view: SqlView, known: Consortium) -> Document:

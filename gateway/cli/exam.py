@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +15,6 @@ from gateway.cli.problem import Problem
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from quota.time import Instant
     from storage.reports import ExaminationDetail, ExaminationRow
 
 LIMIT = 1_000
@@ -114,61 +111,6 @@ def show(
         output.document(documents.examination_detail(detail))
         return
     _show(detail, zones[detail.row.account])
-
-
-@app.command(
-    epilog=examples(
-        "tollgate exam delete 01a20164-5b29-70d7-b624-2622f76901ad --reason 'patient request 17'",
-    )
-)
-def delete(
-    context: typer.Context,
-    *,
-    exam: ExamArgument,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why; it is journaled.", show_default=False)
-    ],
-    actor: Annotated[
-        str, typer.Option(metavar="NAME", help="Who; it is journaled.", default_factory=getuser)
-    ],
-    override: Annotated[
-        bool, typer.Option("--override", help="Delete although the retention has not ended.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Delete an examination's instances and free their bytes.
-
-    The examination stays on record with its charge: uploaded again, it is not charged again.
-    Before the end of its retention this needs --override.
-    """
-    from storage.deletion import Retained, delete_examination
-    from storage.reports import examination
-
-    if not reason.strip():
-        raise typer.BadParameter("--reason says why; it can't be empty")
-    with session.writing(context) as work:
-        detail = examination(work, exam.strip())
-        if detail is None:
-            raise Problem(NO_SUCH)
-        zone = next(one.zone for one in work.accounts() if one.name == detail.row.account)
-        result = delete_examination(
-            work, detail.row.id, actor=actor, reason=reason.strip(), override=override
-        )
-        if isinstance(result, Retained):
-            raise Problem(_retained(result.until, zone), rule="RETENTION")
-        work.commit()
-    if as_json:
-        output.document(asdict(result))
-        return
-    output.say(
-        f"examination {result.examination_id} is deleted: {units.count(result.instances)} "
-        f"instances, {units.size(result.bytes)}"
-    )
-
-
-def _retained(until: Instant | None, zone: ZoneInfo) -> str:
-    term = f"until {units.local(until, zone)}" if until else "while its account has capacity"
-    return f"the examination is to be kept {term}; --override deletes it all the same"
 
 
 def _row(row: ExaminationRow, zone: ZoneInfo) -> list[output.Cell]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import documents, lookup, output, session, units
+from gateway.cli.acts import Actor
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import REFUSED, Problem
@@ -145,9 +145,7 @@ def revoke(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; it is journaled.", show_default=False)
     ],
-    actor: Annotated[
-        str, typer.Option(metavar="NAME", help="Who; it is journaled.", default_factory=getuser)
-    ],
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Revoke a licence now and for good; once more changes nothing."""

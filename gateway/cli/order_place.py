@@ -93,7 +93,13 @@ ReasonOption = Annotated[
 ]
 ActorOption = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Which operator; journaled.", default_factory=getuser),
+    typer.Option(
+        "--by",
+        "--actor",
+        metavar="NAME",
+        help="Which operator; journaled.",
+        default_factory=getuser,
+    ),
 ]
 
 

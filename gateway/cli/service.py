@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import documents, lookup, output, session, units
+from gateway.cli.acts import Actor
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
@@ -113,9 +113,7 @@ def accept(
             metavar="TEXT", help="On what ground, as a protocol; journaled.", show_default=False
         ),
     ] = "accepted by the customer",
-    actor: Annotated[
-        str, typer.Option(metavar="NAME", help="Who; it is journaled.", default_factory=getuser)
-    ],
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Note that the customer accepts a delivery or development; once more changes nothing."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import lookup, output, session
+from gateway.cli.acts import Actor, Reason
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson
 from gateway.cli.problem import Problem
@@ -19,9 +20,16 @@ InstitutionArgument = Annotated[
 ]
 
 
-@app.command(epilog=examples("tollgate institution token issue 'Lakeside East'"))
+@app.command(
+    epilog=examples("tollgate institution token issue 'Lakeside East' --reason 'asked by letter'")
+)
 def issue(
-    context: typer.Context, *, institution: InstitutionArgument, as_json: AsJson = False
+    context: typer.Context,
+    *,
+    institution: InstitutionArgument,
+    reason: Reason,
+    actor: Actor,
+    as_json: AsJson = False,
 ) -> None:
     """Issue a token and show it, this once. The one before is not valid any more."""
     from storage.tokens import issue_token
@@ -29,6 +37,8 @@ def issue(
     with session.writing(context) as work:
         known = lookup.institution(work, institution)
         token = issue_token(work, known.id)
+        subject = f"institution {known.id}"
+        work.note_action(actor=actor, action="token_issue", subject=subject, reason=reason)
         work.commit()
     if as_json:
         output.document({"institution_id": known.id, "institution": known.name, "token": token})
@@ -37,9 +47,16 @@ def issue(
     output.hint(f"token of {known.name}, institution id {known.id}; it is not shown again")
 
 
-@app.command(epilog=examples("tollgate institution token revoke 'Lakeside East'"))
+@app.command(
+    epilog=examples("tollgate institution token revoke 'Lakeside East' --reason 'laptop stolen'")
+)
 def revoke(
-    context: typer.Context, *, institution: InstitutionArgument, as_json: AsJson = False
+    context: typer.Context,
+    *,
+    institution: InstitutionArgument,
+    reason: Reason,
+    actor: Actor,
+    as_json: AsJson = False,
 ) -> None:
     """Revoke the token: nobody can order for the institution by one until another is issued."""
     from storage.tokens import revoke_token
@@ -50,6 +67,8 @@ def revoke(
             raise Problem(
                 f"{known.name} has no valid token; see: tollgate institution token issue --help"
             )
+        subject = f"institution {known.id}"
+        work.note_action(actor=actor, action="token_revoke", subject=subject, reason=reason)
         work.commit()
     if as_json:
         output.document({"institution_id": known.id, "institution": known.name, "token": None})

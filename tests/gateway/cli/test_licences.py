@@ -8,6 +8,8 @@ import pytest
 
 from tests.gateway.cli.conftest import Cli
 
+WHY = ("--reason", "letter of May", "--by", "anna")
+
 
 @pytest.fixture
 def hospital(tollgate: Cli) -> Cli:
@@ -66,14 +68,14 @@ def test_a_consortiums_licence_is_open_to_its_members(hospital: Cli) -> None:
     """From joining until leaving; the account of a member may buy it."""
     hospital.ok("account", "create", "Hill", "--plan", "per-exam", "--agreement", "A-2")
     hospital.ok("institution", "create", "West", "--account", "Hill")
-    made = hospital.json("consortium", "create", "Lake Union")
+    made = hospital.json("consortium", "create", "Lake Union", *WHY)
     assert (made["id"], made["members"]) == (1, [])
     licence = ("order", "place", "--account", "Lakeside", "--licence", "mobile")
     shared = (*licence, "--consortium", "Lake Union", "--order-no", "L-1")
     assert hospital.refused(*shared).startswith("ORD-1: ")
     for name in ("East", "West"):
-        hospital.ok("consortium", "add", "Lake Union", name)
-    hospital.ok("consortium", "add", "Lake Union", "West")
+        hospital.ok("consortium", "add", "Lake Union", name, *WHY)
+    hospital.ok("consortium", "add", "Lake Union", "West", *WHY)
     hospital.ok(*shared)
     hospital.ok("order", "pay", "L-1")
     assert is_open(hospital, "West", "mobile")
@@ -82,12 +84,20 @@ def test_a_consortiums_licence_is_open_to_its_members(hospital: Cli) -> None:
     assert [one["feature"] for one in shown["licences"]] == ["mobile"]
     said = hospital.ok("licence", "check", "West", "mobile")
     assert "by Lake Union's licence" in said
-    hospital.ok("consortium", "remove", "Lake Union", "West")
+    hospital.ok("consortium", "remove", "Lake Union", "West", *WHY)
     assert not is_open(hospital, "West", "mobile")
     assert is_open(hospital, "East", "mobile")
-    assert "is no member" in hospital.refused("consortium", "remove", "1", "West")
-    assert "exists already" in hospital.refused("consortium", "create", "Lake Union")
+    assert "is no member" in hospital.refused("consortium", "remove", "1", "West", *WHY)
+    assert "exists already" in hospital.refused("consortium", "create", "Lake Union", *WHY)
     assert [one["id"] for one in hospital.json("consortium", "list")] == [1]
+    acts = hospital.json("action", "list")
+    assert {(one["actor"], one["reason"]) for one in acts} == {("anna", "letter of May")}
+    assert [(one["action"], one["subject"]) for one in reversed(acts)] == [
+        ("consortium_create", "1"),
+        ("consortium_add", "1: institution 1"),
+        ("consortium_add", "1: institution 2"),
+        ("consortium_remove", "1: institution 2"),
+    ]
 
 
 def test_whose_it_is_must_be_said_where_several_can_be_meant(hospital: Cli) -> None:
@@ -129,5 +139,6 @@ def test_a_delivery_is_accepted_once(hospital: Cli) -> None:
 )
 def test_an_empty_list_says_how_to_begin(tollgate: Cli, noun: str, says: str) -> None:
     """A hint on standard error, an empty list in JSON."""
+    tollgate.begin()
     assert tollgate.json(noun, "list") == []
     assert says in tollgate.run(noun, "list").stderr
