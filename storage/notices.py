@@ -31,15 +31,3 @@ def note_delivered(work: SqlWork, keys: Sequence[str]) -> None:
         .where(t.notices.c.key.in_(keys), t.notices.c.delivered_at.is_(None))
         .values(delivered_at=work.clock())
     )
-
-
-def list_notices(
-    view: SqlView, *, account_id: int | None = None, after_id: int = 0, limit: int = 100
-) -> list[tuple[int, Notice]]:
-    """Row ids and notices after a row id, the newest first, of one account or of all."""
-    statement = select(t.notices).order_by(t.notices.c.id.desc()).limit(limit)
-    if account_id is not None:
-        statement = statement.where(t.notices.c.account_id == account_id)
-    if after_id:
-        statement = statement.where(t.notices.c.id < after_id)
-    return [(row.id, notice_of(row)) for row in view.connection.execute(statement)]
