@@ -20,7 +20,7 @@ from tests.durability.site import ready
 from tests.harness import RunningGateway, wait_until
 
 FULL = os.environ.get("TOLLGATE_TEST_PROFILE") == "full"
-SPOOL = {"pwritev": 1, "fdatasync": 1, "sendto": 1}
+SPOOL = {"pwritev2": 1, "fdatasync": 1, "sendto": 1}
 ADMISSION = {"flock": 1}
 OBJECT = {"write": 1, "fsync": 1, "mkdir": 1, "rename": 1}
 RECORD = {"flock": 1, "fdatasync": 1}

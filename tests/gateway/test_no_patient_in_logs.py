@@ -153,7 +153,7 @@ def send_everything(gateway: RunningGateway, folder: Path) -> int:
     with RawRequestor(gateway.dicom_port) as requestor:
         requestor.associate()
         serving = threads(gateway) - before
-        failing = Strace(serving, folder / "trace", "-e", "inject=pwritev:error=ENOSPC")
+        failing = Strace(serving, folder / "trace", "-e", "inject=pwritev2:error=ENOSPC")
         assert send(requestor, image(70), "1.2.9.70") == OUT_OF_RESOURCES
         failing.detach()
     return len(good) + 1 + len(bad) + 3
@@ -170,6 +170,7 @@ def test_no_canary_leaves_the_archive_and_the_database(tmp_path: Path) -> None:
     debug = {"TOLLGATE_LOG__LEVEL": "debug"}
     with RunningGateway(data_dir, environment=debug) as gateway:
         assert send_everything(gateway, tmp_path) * len(ELEMENTS) >= CANARIES_MIN
+        gateway.drained()
         told = gateway.http("/metrics")
         assert gateway.stop() == 0
     told += "".join(f"{line}\n{json.dumps(line, ensure_ascii=False)}\n" for line in gateway.log)
