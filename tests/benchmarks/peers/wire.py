@@ -24,7 +24,8 @@ from tests.benchmarks.peers.data import SOP_CLASSES
 
 _PDU_LENGTH_MAX = 131_072
 _MAXIMUM_LENGTH_ITEM = 0x51
-_STATUS = b"\x00\x00\x00\x09\x02\x00\x00\x00"  # (0000,0900) US in implicit VR, little endian
+_STATUS = b"\x00\x00\x00\x09"  # (0000,0900), US, implicit VR, little endian
+_PDV_HEADER_BYTES = 6
 _ASSOCIATE_AC = 2
 _PREFIX_BYTES = 144  # PS3.10 7.1: preamble, DICM, the group length element
 
@@ -57,9 +58,8 @@ class Association:
         """Send one and wait for its answer. Raises NotStored."""
         self._socket.sendall(request.pdus)
         _, body = self._receive()
-        place = body.find(_STATUS)
-        if place < 0 or body[place + 8 : place + 10] != b"\0\0":
-            raise NotStored(body[place + 8 : place + 10].hex() if place >= 0 else "no status")
+        if (status := _status(body)) != 0:
+            raise NotStored("no status" if status is None else f"status {status:04X}")
 
     def release(self) -> None:
         """End it in good order."""
@@ -129,6 +129,17 @@ def _associate_rq(*, called: str, calling: str) -> bytes:
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(primitive)
     return pdu.encode()
+
+
+def _status(body: bytes) -> int | None:
+    """The status in a command set of one PDV: its elements are walked, not searched."""
+    place = _PDV_HEADER_BYTES
+    while place + 8 <= len(body):
+        length = int.from_bytes(body[place + 4 : place + 8], "little")
+        if body[place : place + 4] == _STATUS:
+            return int.from_bytes(body[place + 8 : place + 10], "little")
+        place += 8 + length
+    return None
 
 
 def _maximum_length(body: bytes) -> int:
