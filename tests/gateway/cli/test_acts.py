@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +20,20 @@ from tests.storage.kit import dump
 WHY = ("--reason", "agreed by telephone", "--by", "anna")
 
 
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What it took a thousand uploads to make, once."""
+    made = Cli(data_dir=tmp_path_factory.mktemp("owing") / "data")
+    made.hospital()
+    made.bought("SO-1", hours_ago=40)
+    made.upload(examinations=1001, hours_ago=1)
+    return made.data_dir
+
+
 @pytest.fixture
-def owing(tollgate: Cli) -> Cli:
+def owing(lived: Path, tollgate: Cli) -> Cli:
     """A hospital that owes one examination, exam-0, since an hour ago."""
-    tollgate.hospital()
-    tollgate.bought("SO-1", hours_ago=40)
-    tollgate.upload(examinations=1001, hours_ago=1)
+    shutil.copytree(lived, tollgate.data_dir)
     return tollgate
 
 
@@ -214,6 +224,7 @@ def test_a_person_is_asked_before_what_cannot_be_undone(tollgate: Cli) -> None:
 
 def test_notices_say_what_was_told(tollgate: Cli) -> None:
     """§10: narrowed by account, kind and delivery."""
+    tollgate.begin()
     assert "no notices" in tollgate.run("notice", "list").stderr
     tollgate.hospital()
     tollgate.buy("SO-1")
