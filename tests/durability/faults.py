@@ -30,6 +30,17 @@ def threads(gateway: RunningGateway) -> set[int]:
     }
 
 
+def process_of(thread: int) -> int:
+    """The process that a thread belongs to."""
+    status = Path(f"/proc/{thread}/status").read_text()
+    return int(status.partition("\nTgid:")[2].split()[0])
+
+
+def threads_of(process: int) -> set[int]:
+    """The kernel's ids of the threads of one process."""
+    return {int(task.name) for task in Path(f"/proc/{process}/task").iterdir()}
+
+
 def filers(gateway: RunningGateway) -> set[int]:
     """The kernel's ids of the threads that file."""
     assert gateway.process is not None

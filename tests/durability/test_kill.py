@@ -1,127 +1,37 @@
-"""SIGKILL at the entry of every system call of a store: nothing acknowledged is lost.
+"""SIGKILL at the entry of every system call of a store that durability hangs on: nothing
+acknowledged is lost, and nothing is charged twice.
 
 A kill before a call leaves what the call before it left, so a kill between any two steps is among
-them. After each one the gateway is started again; in the end the sender sends everything again.
+them. The supervisor starts the killed worker again, which recovers its spool; now and then the
+whole gateway is killed instead. In the end the sender sends everything again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.durability import evidence
-from tests.durability.faults import Strace, association_of_threads, filers
-from tests.durability.scu import STORED, Image, association, image, store
+from tests.durability.figures import record
+from tests.durability.scu import Image, image
 from tests.durability.site import ready
-from tests.harness import RunningGateway, wait_until
+from tests.durability.victim import Victim
 
 FULL = os.environ.get("TOLLGATE_TEST_PROFILE") == "full"
-SPOOL = {"pwritev2": 1, "fdatasync": 1, "sendto": 1}
-ADMISSION = {"flock": 1}
-OBJECT = {"write": 1, "fsync": 1, "mkdir": 1, "rename": 1}
-RECORD = {"flock": 1, "fdatasync": 1}
-EVERY_CALL = {**SPOOL, **ADMISSION, "openat": 1, "close": 1}
-"""The calls that change what is durable or what a sender knows, and every how many to kill."""
-PAGES = {"pwrite64": 1 if FULL else 17}
-"""Some fifty for one commit, all between the same two syncs."""
-
-
-def record(request: pytest.FixtureRequest, name: str, count: int) -> None:
-    """Put a count beside the test's result in a report of the run."""
-    request.node.user_properties.append((name, count))
-
-
-@dataclass
-class Victim:
-    """A gateway that is killed and started again on the same data directory."""
-
-    data_dir: Path
-    sent: list[Image] = field(default_factory=list)
-    acknowledged: list[Image] = field(default_factory=list)
-    kills: int = 0
-    gateway: RunningGateway = field(init=False)
-
-    def __enter__(self) -> Victim:
-        self.gateway = self._started()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.gateway.kill()
-
-    def restart_and_check(self) -> None:
-        """Start it again as an operator would, without repair; all that was promised is there."""
-        self.gateway.kill()
-        self.gateway = self._started()
-        evidence.check(self.data_dir, self.acknowledged)
-
-    def _started(self) -> RunningGateway:
-        """With one worker, so that it is known which process files."""
-        return RunningGateway(self.data_dir, environment={"TOLLGATE_DICOM__WORKERS": "1"}).start()
-
-    def store(self, images: Iterable[Image]) -> None:
-        """Send over an association of its own what must be stored."""
-        with association(self.gateway.dicom_port) as opened:
-            for each in images:
-                assert store(opened, each) == STORED
-                self.acknowledged.append(each)
-
-    def is_killed(self, images: Iterable[Image], *options: str) -> bool:
-        """Send while strace waits for its call; returns whether it killed."""
-        report = self.data_dir.parent / "strace.txt"
-        with association_of_threads(self.gateway) as (opened, serving):
-            strace = Strace(serving, report, *options)
-            for each in images:
-                self.sent.append(each)
-                if (status := store(opened, each)) != STORED:
-                    assert status is None
-                    break
-                self.acknowledged.append(each)
-        killed = "+++ killed by SIGKILL +++" in strace.ended()
-        self.kills += killed
-        return killed
-
-    def is_killed_filing(self, images: Iterable[Image], *options: str) -> bool:
-        """Send while strace waits for a call of the filer's; returns whether it killed."""
-        report = self.data_dir.parent / "strace.txt"
-        self.gateway.drained()
-        strace = Strace(filers(self.gateway), report, *options)
-        self.store(images)
-        self.sent = [*self.sent, *self.acknowledged[-1:]]
-
-        def killed() -> bool:
-            return "killed by SIGKILL" in report.read_text(errors="backslashreplace")
-
-        wait_until(lambda: killed() or not evidence.missing(self.data_dir, self.acknowledged))
-        self.kills += killed()
-        if killed():
-            return True
-        strace.detach()
-        return False
-
-    def kill_at_each(
-        self, call: str, every: int, new: Callable[[int], Image], *, filing: bool
-    ) -> None:
-        """Kill at the first, second … `call` of a store until one passes without a kill."""
-        is_killed = self.is_killed_filing if filing else self.is_killed
-        number, killed = 1, True
-        while killed:
-            fault = f"inject={call}:signal=KILL:when={number}"
-            killed = is_killed([new(len(self.sent))], "-e", f"trace={call}", "-e", fault)
-            self.restart_and_check()
-            number += every
-
-    def send_all_again(self) -> None:
-        """The senders' second attempt: every image is stored, every study has cost one unit."""
-        self.store(self.sent)
-        evidence.check(self.data_dir, self.sent)
-        assert evidence.empty_examinations(self.data_dir) == 0
-        for each in self.sent:
-            assert evidence.charges_of(self.data_dir, each) == 1
-        assert self.gateway.run("verify").returncode == 0
+APPEND = "pwritev,pwritev2"
+"""Which of the two Python calls depends on the C library."""
+LANE = {APPEND: 1, "fdatasync": 1, "flock": 1, "sendto": 1}
+"""An association's thread: lease, body and header page, admission, the answer; and every how many
+of the calls to kill."""
+NEW_SEGMENT = {"fallocate": 1, "fsync": 1, APPEND: 1, "fdatasync": 1, "sendto": 1}
+PAGES = {"pwrite64": 1 if FULL else 9}
+"""Of the admission's commit: some twenty, all between the same two syncs."""
+EVERY_CALL = {**LANE, **PAGES, "openat": 1, "close": 1}
+FILER = {"mkdir": 2, "write": 1, "syncfs": 1, "rename": 1, "flock": 1, "fdatasync": 1, APPEND: 1}
+"""A filer's thread: objects, names, rows, release."""
+FILER_PAGES = {"pwrite64": 1 if FULL else 13}
 
 
 def first_of_a_study(number: int) -> Image:
@@ -144,55 +54,44 @@ def kill_at_each(
     calls: dict[str, int],
     new: Callable[[int], Image],
     request: pytest.FixtureRequest,
-    *,
-    filing: bool,
 ) -> None:
-    """Kill at every one of the calls of a store or of its filing, a fresh process for each."""
+    """Kill at every one of the calls of a store on the association's thread."""
     with Victim(ready(tmp_path / "data")) as victim:
         victim.store([image(1)])
         for call, every in calls.items():
             before = victim.kills
-            victim.kill_at_each(call, every, new, filing=filing)
-            record(request, f"kills_at_{call}", victim.kills - before)
+            victim.kill_at_each(call, every, new)
             assert victim.kills > before
         victim.send_all_again()
+        record(request, **victim.figures)
 
 
 @pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "calls", [SPOOL, ADMISSION, PAGES], ids=["spool", "admission", "pages of the admission"]
-)
+@pytest.mark.parametrize("calls", [LANE, PAGES], ids=["lane", "pages"])
 def test_a_kill_at_any_step_of_a_first_store_loses_nothing_and_charges_once(
     calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Up to the answer: an examination admitted in vain is the resend's, and charged once."""
-    kill_at_each(tmp_path, calls, first_of_a_study, request, filing=False)
+    """What was acknowledged is filed; what was admitted without instance is not charged again."""
+    kill_at_each(tmp_path, calls, first_of_a_study, request)
 
 
 @pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "calls", [OBJECT, RECORD, PAGES], ids=["object", "record", "pages of the record"]
-)
-def test_a_kill_at_any_step_of_filing_loses_nothing_and_files_once(
-    calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Behind the answer: what was acknowledged is filed by the next process."""
-    kill_at_each(tmp_path, calls, first_of_a_study, request, filing=True)
-
-
-@pytest.mark.slow
-@pytest.mark.peer
-@pytest.mark.timeout(600)
-def test_a_kill_at_any_step_of_setting_aside_loses_neither_content(
+def test_a_kill_at_any_step_of_making_a_segment_loses_nothing(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The first filed stays as it was; the newcomer is in quarantine or is sent again."""
-    calls = {"rename": 1, "flock": 1, "fdatasync": 1}
-    kill_at_each(tmp_path, calls, other_content, request, filing=True)
+    """The association that needs a new segment is killed; what waits in others is filed."""
+    with Victim(ready(tmp_path / "data"), workers=1) as victim:
+        victim.store([image(1)])
+        for call, every in NEW_SEGMENT.items():
+            before = victim.kills
+            victim.kill_at_each(call, every, further_of_a_study, in_new_segment=True)
+            assert victim.kills > before
+        victim.send_all_again()
+        record(request, **victim.figures)
 
 
 @pytest.mark.full
@@ -203,7 +102,26 @@ def test_a_kill_at_any_call_of_any_store_loses_nothing(
     new: Callable[[int], Image], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """All calls that touch files or the network, for each way an instance can be filed."""
-    kill_at_each(tmp_path, EVERY_CALL, new, request, filing=False)
+    calls = EVERY_CALL if new is first_of_a_study else {APPEND: 1, "fdatasync": 1, "sendto": 1}
+    kill_at_each(tmp_path, calls, new, request)
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("calls", [FILER, FILER_PAGES], ids=["steps", "pages"])
+def test_a_kill_at_any_step_of_filing_loses_nothing_and_doubles_nothing(
+    calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A batch with new instances, a resend and other bytes under a known UID is filed again."""
+    with Victim(ready(tmp_path / "data")) as victim:
+        victim.store([image(1)])
+        for call, every in calls.items():
+            before = victim.kills
+            victim.kill_filing_at_each(call, every)
+            assert victim.kills > before
+        victim.send_all_again()
+        record(request, **victim.figures)
 
 
 @pytest.mark.slow
@@ -213,18 +131,11 @@ def test_a_kill_within_a_checkpoint_loses_nothing(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """While SQLite moves its log into the database's file, nothing committed is at stake."""
-    # 1,000 pages of log make a checkpoint; a first store takes about twenty.
-    far, near = 40, 40
+    # 1,000 pages of log make a checkpoint; admitting and filing a study takes about forty.
     calls = (("pwrite64", 1), ("pwrite64", 9), ("fdatasync", 1), ("ftruncate", 1))
     with Victim(ready(tmp_path / "data")) as victim:
-        database = ("-P", str(victim.data_dir / "tollgate.sqlite3"))
         for call, number in calls if FULL else calls[1:3]:
-            fault = f"inject={call}:signal=KILL:when={number}"
-            start = len(victim.acknowledged)
-            victim.store(image(2_000 + start + n) for n in range(far))
-            series = [image(4_000 + start + n) for n in range(near)]
-            victim.is_killed(series, *database, "-e", f"trace={call}", "-e", fault)
-            victim.restart_and_check()
-        record(request, "kills_in_checkpoints", victim.kills)
+            victim.kill_in_a_checkpoint(call, number)
+        record(request, **victim.figures)
         assert victim.kills >= 2
         victim.send_all_again()

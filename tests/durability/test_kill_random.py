@@ -1,6 +1,7 @@
-"""SIGKILL at any moment under load: four associations send, and lose nothing that was answered.
+"""SIGKILL at any moment under load: four devices send, and lose nothing that was answered.
 
-The moments are counted in answers, not in time: a seeded number of them, then the kill.
+A worker dies alone and is started again; the supervisor dies and takes everything along; or all
+processes die at once. The moments are counted in answers, not in time: a seeded number of them.
 """
 
 from __future__ import annotations
@@ -8,73 +9,52 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.durability.evidence import check, query
-from tests.durability.scu import STORED, Image, associate, association, end, image, store
+from tests.benchmarks.peers.processes import descendants
+from tests.durability.aftermath import Site, charges, look, on_record
+from tests.durability.figures import record
+from tests.durability.gateway_cuts import kill_all
+from tests.durability.scu import STORED, Image, association, store
+from tests.durability.senders import Promises, Senders, studies
 from tests.durability.site import ready
-from tests.harness import RunningGateway
+from tests.harness import RunningGateway, wait_until
 
-ROUNDS = 100 if os.environ.get("TOLLGATE_TEST_PROFILE") == "full" else 4
+ROUNDS = 100 if os.environ.get("TOLLGATE_TEST_PROFILE") == "full" else 6
 SENDERS = 4
-IMAGES_PER_STUDY = 3
+VICTIMS = ("worker", "supervisor", "all")
 _ANSWERS_MAX = 60
 _SEED = 20_260_102
 
 
-@dataclass
-class Load:
-    """Four senders at one gateway, until it is killed upon a certain answer."""
-
-    gateway: RunningGateway
-    answers_left: int
-    acknowledged: list[Image] = field(default_factory=list)
-    unanswered: list[Image] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def run(self, work: list[Iterator[Image]]) -> None:
-        """Send until the kill; every sender then knows what it got no answer to."""
-        senders = [threading.Thread(target=self._send, args=(images,)) for images in work]
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            sender.join()
-        assert self.gateway.process is not None
-        assert self.gateway.process.wait(60) == -signal.SIGKILL
-
-    def _send(self, images: Iterator[Image]) -> None:
-        opened = associate(self.gateway.dicom_port)
-        for each in images:
-            status = store(opened, each)
-            with self._lock:
-                if status != STORED:
-                    assert status is None
-                    self.unanswered.append(each)
-                    break
-                self.acknowledged.append(each)
-                self.answers_left -= 1
-                last = self.answers_left == 0
-            if last:
-                assert self.gateway.process is not None
-                self.gateway.process.kill()
-        end(opened)
+def kill(gateway: RunningGateway, victim: str, chance: random.Random) -> None:
+    """End one worker, the supervisor with what hangs on it, or everything at once."""
+    assert gateway.process is not None
+    if victim == "all":
+        kill_all(gateway)
+    elif victim == "supervisor":
+        children = descendants(gateway.process.pid)
+        gateway.kill()
+        wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in children))
+    else:
+        os.kill(chance.choice(workers_of(gateway)), signal.SIGKILL)
+        wait_until(lambda: "process_restarted" in [line["event"] for line in gateway.log])
 
 
-def studies(round_number: int, sender: int) -> Iterator[Image]:
-    """New studies for ever, some of them shared with the neighbour, a resend now and then."""
-    chance = random.Random(f"{_SEED}/{round_number}/{sender}")
-    while True:
-        study = round_number * 10_000 + chance.randrange(2_000)
-        for number in range(IMAGES_PER_STUDY):
-            each = image(study, number)
-            yield each
-            if chance.random() < 0.1:
-                yield each
+def workers_of(gateway: RunningGateway) -> list[int]:
+    """The processes of a gateway but for the supervisor and the control process, its first."""
+    assert gateway.process is not None
+    return sorted(descendants(gateway.process.pid)[1:])[1:]
+
+
+def recovered(gateway: RunningGateway, site: Site, promised: Promises) -> None:
+    """Everything promised is on record soon, and nothing is wrong with anything else."""
+    owed = set(promised.digest)
+    wait_until(lambda: owed <= on_record(site))
+    gateway.drained()
+    assert look(site, promised).clean
 
 
 @pytest.mark.slow
@@ -82,23 +62,33 @@ def studies(round_number: int, sender: int) -> Iterator[Image]:
 def test_random_kills_under_load_lose_nothing_and_charge_nothing_twice(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Every round: load, kill, restart, compare; what had no answer is sent again."""
+    """Every round: load, kill, recover, compare; what had no answer is sent again."""
     data_dir = ready(tmp_path / "data")
+    site = Site(data=data_dir, ledger=data_dir, spool=data_dir / "spool")
     chance = random.Random(_SEED)
-    acknowledged: list[Image] = []
+    promised = Promises()
+    again: list[Image] = []
     for number in range(ROUNDS):
         with RunningGateway(data_dir) as gateway:
-            load = Load(gateway, answers_left=chance.randrange(1, _ANSWERS_MAX))
-            load.run([studies(number, sender) for sender in range(SENDERS)])
-        acknowledged += load.acknowledged
-        with RunningGateway(data_dir) as gateway:
-            check(data_dir, acknowledged)
+            recovered(gateway, site, promised)
             with association(gateway.dicom_port) as opened:
-                for each in load.unanswered:
+                for each in again:
                     assert store(opened, each) == STORED
-            acknowledged += load.unanswered
-            check(data_dir, acknowledged)
-    charges = query(data_dir, "SELECT count(*) FROM charges")[0][0]
-    assert charges == len({each.study_instance_uid for each in acknowledged})
-    counts = {"kills": ROUNDS, "acknowledged": len(acknowledged), "charges": charges}
-    request.node.user_properties.extend(counts.items())
+            promised.add(again)
+            work = [studies(number + 1, sender) for sender in range(SENDERS)]
+            senders = Senders(gateway.dicom_port, work)
+            senders.start()
+            senders.await_answers(chance.randrange(1, _ANSWERS_MAX))
+            victim = VICTIMS[number % len(VICTIMS)]
+            kill(gateway, victim, chance)
+            senders.join()
+            # The kernel lives on: what was answered while the process died is a promise as well.
+            promised.add([*senders.acknowledged, *senders.late])
+            again = senders.unanswered
+            if victim == "worker":
+                recovered(gateway, site, promised)
+    with RunningGateway(data_dir) as gateway:
+        recovered(gateway, site, promised)
+        count, used = charges(site)
+        assert count == used
+    record(request, kills=ROUNDS, acknowledged=len(promised.digest), lost=0, doubled=0)
