@@ -24,12 +24,13 @@ def verify(context: typer.Context, *, as_json: AsJson = False) -> None:
     from gateway.bootstrap import open_archive
     from storage.verify import verify as run
 
-    archive = open_archive(session.settings(context))
     with (
         output.console(stderr=True).status("checking the ledger and the archive"),
         session.opened(context) as ledger,
         ledger.read() as view,
     ):
+        # Only now: it makes the archive's folder, where there may be no ledger at all.
+        archive = open_archive(session.settings(context))
         report = run(view, archive=archive, fresh=ledger.read)
     if as_json:
         output.document(_document(report))

@@ -158,6 +158,7 @@ def test_a_close_name_is_suggested(tollgate: Cli) -> None:
 
 def test_an_unknown_account_among_none_says_how_to_begin(tollgate: Cli) -> None:
     """Nothing to suggest: the message names the command that makes the first one."""
+    tollgate.begin()
     assert "tollgate account create" in tollgate.refused("account", "show", "Lakeside")
 
 
