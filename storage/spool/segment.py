@@ -61,7 +61,6 @@ class Segment:
 
     def forget(self, key: LeaseKey) -> None:
         """Begin anew under another lease."""
-        self.key = key
         self.end = DATA_OFFSET
         self.offsets = array("Q")
         self.received = array("q")
@@ -71,6 +70,9 @@ class Segment:
         self.torn = 0
         """How many records recovery dropped, being torn."""
         self._cursor = 0
+        # The key last: whoever notes at this moment what was released must not find old bits
+        # under the new key, for they would void records that are acknowledged under it.
+        self.key = key
 
     @property
     def leased(self) -> bool:
