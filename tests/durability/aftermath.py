@@ -115,12 +115,12 @@ def _compare_objects(site: Site, promised: Promises) -> tuple[set[str], set[str]
         path = site.data / ARCHIVE / str(key)
         if not path.is_file():
             without_object.add(str(uid))
-        elif _digest(path) == promised.digest.get(str(uid)):
+        elif digest_of(path) == promised.digest.get(str(uid)):
             lost.discard(str(uid))
     return lost, without_object
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """SHA-256 of an object's data set; of nothing, where it is no Part 10 file any more."""
     try:
         return sha256(data_set_of(path)).hexdigest()

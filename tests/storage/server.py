@@ -50,6 +50,12 @@ class Server(AbstractContextManager["Server"]):
         """Where a database of that name is, for SQLAlchemy."""
         return self._server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
 
+    @property
+    def pid(self) -> int:
+        """The process that started all others of the server."""
+        pid_file = Path(self._folder.name) / "data" / "postmaster.pid"
+        return int(pid_file.read_text().split()[0])
+
     def _open(self, name: str) -> Database:
         return open_database(self.url(name), lock_dir=Path(self._folder.name))
 
