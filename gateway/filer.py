@@ -10,12 +10,13 @@ import hashlib
 import random
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
+from uuid import UUID
 
 from quota.time import MICROSECONDS_PER_SECOND, Clock, Instant
 from storage.admitting import Overtaken
@@ -81,6 +82,8 @@ class Filer:
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`beat` is called after each batch and at least every few seconds."""
+        self.filed_bytes: Counter[UUID] = Counter()
+        """Bytes filed from each spool since the start."""
         self._spools = spools
         self._ledger = ledger
         self._archive = archive
@@ -171,6 +174,7 @@ class Filer:
             if not isinstance(answer, Deferred)
         ]
         spool.release([ref for ref, _, _ in done])
+        self.filed_bytes[spool.id] += sum(arrival.size_bytes for _, arrival, _ in done)
         self._tell(done)
         return len(done)
 

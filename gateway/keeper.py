@@ -25,6 +25,7 @@ from storage.deletion import delete_objects, objects_to_delete
 from storage.engine import system_clock
 from storage.examinations import complete_quiet
 from storage.ledger import SqlLedger
+from storage.never_stored import reverse_never_stored
 from storage.notices import note_delivered, undelivered
 from storage.scrub import Scrubber
 from storage.sweep import sweep
@@ -33,10 +34,13 @@ from storage.verify import Report, verify
 INTERVAL_S = 1.0
 DAILY_S = 86_400.0
 QUARANTINE_S = 60.0
+NEVER_STORED_S = 60.0
+"""The first time as well: after an upgrade every worker is to have registered its spools."""
 DAILY_RETRY_S = 900.0
 _COMPLETED_PER_ROUND = 500
 _DELETED_PER_ROUND = 1_000
 _TOLD_PER_ROUND = 500
+_REVERSED_PER_ROUND = 50
 
 
 class KeeperObserver(Protocol):
@@ -50,6 +54,9 @@ class KeeperObserver(Protocol):
 
     def examination_completed(self, examination_id: str) -> None:
         """An examination's quiet period is over."""
+
+    def never_stored_reversed(self, examination_id: str) -> None:
+        """A charge was taken back: no instance of its examination was ever stored."""
 
     def conflict_expired(self, expired: Expired) -> None:
         """An instance that was set aside was removed undecided."""
@@ -98,6 +105,7 @@ class Keeper:
         self._stop = threading.Event()
         self._daily_in_s = INTERVAL_S
         self._quarantine_in_s = INTERVAL_S
+        self._never_stored_in_s = NEVER_STORED_S
 
     def run(self) -> None:
         """Work until `stop` is called."""
@@ -120,6 +128,7 @@ class Keeper:
         self._remind()
         self._tell()
         self._complete_examinations()
+        self._reverse_never_stored()
         self._expire_conflicts()
         self._delete_objects()
         self._scrub()
@@ -166,6 +175,14 @@ class Keeper:
                 work.commit()
         for examination_id in completed:
             self._observer.examination_completed(examination_id)
+
+    def _reverse_never_stored(self) -> None:
+        self._never_stored_in_s -= INTERVAL_S
+        if self._never_stored_in_s > 0:
+            return
+        for examination_id in reverse_never_stored(self._ledger, limit=_REVERSED_PER_ROUND):
+            self._observer.never_stored_reversed(examination_id)
+        self._never_stored_in_s = NEVER_STORED_S
 
     def _expire_conflicts(self) -> None:
         self._quarantine_in_s -= INTERVAL_S

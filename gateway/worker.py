@@ -18,6 +18,7 @@ from gateway.dicom.scp import DrainReport, StorageScp
 from gateway.filer import Filer
 from gateway.intake import Intake
 from gateway.refusal_writer import RefusalWriter
+from gateway.spool_beat import SpoolBeat
 from gateway.telemetry import log
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
@@ -34,6 +35,7 @@ EXIT_SICK = 3
 # Within the 25 s of a stop, beside the drain (15 s) and what the supervisor ends after it.
 _FILE_STOP_S = 3.0
 _REGISTER_STOP_S = 1.0
+_SPOOL_BEAT_STOP_S = 1.0
 _BEAT_S = 1.0
 
 
@@ -90,6 +92,7 @@ class Worker:
             quiet_period=round(settings.examination.quiet_period_s * MICROSECONDS_PER_SECOND),
             clock=clock,
         )
+        self._spool_beat = SpoolBeat(ledger, self.spools, filer=self._filer, clock=clock)
         intake = Intake(
             spool=self.spools[0],
             admissions=Admissions(ledger),
@@ -115,6 +118,7 @@ class Worker:
 
         What a killed process left in the spools is filed behind the answers to come.
         """
+        self._spool_beat.start()
         self._refusals.start()
         self._scp.start_on(listening)
         self.listening = True
@@ -127,6 +131,7 @@ class Worker:
         report = self._scp.drain(self._settings.shutdown.drain_timeout_s)
         self._filer.stop(_FILE_STOP_S)
         self._refusals.stop(_REGISTER_STOP_S)
+        self._spool_beat.stop(_SPOOL_BEAT_STOP_S)
         for spool in self.spools:
             spool.close()
         return report

@@ -193,6 +193,10 @@ class Events:
             "object_damaged", examination_id=verdict.expected.examination_id, kind=verdict.damage
         )
 
+    def never_stored_reversed(self, examination_id: str) -> None:
+        """A charge was taken back: no instance of its examination was ever stored."""
+        self._keeper.warning("never_stored_reversed", examination_id=examination_id)
+
     def conflict_expired(self, expired: Expired) -> None:
         """An instance that was set aside was removed undecided, for age or for room."""
         self._keeper.warning(

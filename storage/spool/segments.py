@@ -272,6 +272,12 @@ class Segments:
             times = [segment.oldest() for segment in self.used.values()]
         return min((time for time in times if time is not None), default=None)
 
+    def newest(self) -> Instant | None:
+        """received_at of the latest record that is to be filed."""
+        with self._lock:
+            segments = list(self.used.values())
+        return max((at for one in segments for at, _ in one.pending()), default=None)
+
     def _told(self) -> None:
         """A sync failed: whoever waits for records is to see it."""
         self._failed()

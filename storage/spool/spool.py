@@ -183,6 +183,10 @@ class Spool:
         oldest = self._segments.oldest()
         return now if oldest is None else min(oldest, now)
 
+    def newest(self) -> Instant | None:
+        """received_at of the latest record that is not filed; walks all of them."""
+        return self._segments.newest()
+
     def usage(self) -> Usage:
         """How full the spool is."""
         return self._segments.usage()

@@ -44,6 +44,7 @@ from storage.tables.sales import (
     services,
 )
 from storage.tables.scrubbing import archive_rounds, damaged_objects
+from storage.tables.spooling import spools
 
 __all__ = [
     "Table",
@@ -83,4 +84,5 @@ __all__ = [
     "refusals",
     "refused_instances",
     "services",
+    "spools",
 ]

@@ -72,6 +72,13 @@ Index(
     sqlite_where=_RECEIVING,
     postgresql_where=_RECEIVING,
 )
+_NOT_STORED = text("instances = 0 AND deleted_at IS NULL")
+Index(
+    "ix_examinations_not_stored",
+    examinations.c.admitted_at,
+    sqlite_where=_NOT_STORED,
+    postgresql_where=_NOT_STORED,
+)
 
 examination_studies = Table(
     "examination_studies",
