@@ -28,6 +28,7 @@ from gateway.cli import (
     retention,
     service,
     session,
+    spool,
     token,
 )
 from gateway.cli.group import Root, examples
@@ -150,6 +151,7 @@ app.add_typer(device.app, name="device", rich_help_panel="Who sends")
 app.add_typer(association.app, name="association", rich_help_panel="Who sends")
 app.add_typer(exam_export.app, name="exam", rich_help_panel="What was sent")
 app.add_typer(archive.app, name="archive", rich_help_panel="What was sent")
+app.add_typer(spool.app, name="spool", rich_help_panel="What was sent")
 app.add_typer(conflict.app, name="conflict", rich_help_panel="What was sent")
 app.add_typer(refusal.app, name="refusal", rich_help_panel="What was sent")
 app.add_typer(retention.app, name="retention", rich_help_panel="What was sent")

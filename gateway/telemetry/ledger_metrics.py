@@ -19,6 +19,7 @@ from storage.damage import damaged_count, round_began
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
 from storage.reports import counts
+from storage.spool_register import unseen_count
 
 _BALANCES: Mapping[str, tuple[str, Callable[[MeterReading], int]]] = {
     "purchased": ("Units ever credited.", lambda reading: reading.meter.purchased),
@@ -60,6 +61,7 @@ class LedgerCollector(Collector):
             ]
             receiving, refused = counts(view)
             damaged, round_began_at = damaged_count(view), round_began(view)
+            unseen = unseen_count(view)
         yield GaugeMetricFamily(
             "tollgate_examinations_receiving", "Examinations not complete yet.", value=receiving
         )
@@ -72,6 +74,11 @@ class LedgerCollector(Collector):
             "tollgate_archive_damaged_objects",
             "Objects on record that are missing or not what was put.",
             value=damaged,
+        )
+        yield GaugeMetricFamily(
+            "tollgate_spools_unseen",
+            "Spools that may hold instances and were not seen for 15 minutes.",
+            value=unseen,
         )
         if round_began_at is not None:
             yield GaugeMetricFamily(

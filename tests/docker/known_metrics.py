@@ -39,6 +39,7 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_spool_limit_bytes",
         "tollgate_spool_oldest_age_seconds",
         "tollgate_spool_damages",
+        "tollgate_spools_unseen",
         "tollgate_database_up",
         "tollgate_database_size_bytes",
         "tollgate_disk_size_bytes",
