@@ -295,6 +295,11 @@ class SpoolSettings(_Section):
         "What success promises: durable in the spool, or filed in the archive as well, which "
         "waits up to 30 s",
     )
+    when_ledger_unreachable: Literal["admit", "refuse"] = _key(
+        "admit",
+        "New examinations while the database can't be asked: admit them as if in grace and charge "
+        "them once it is back, for at most 24 h after the last look at the account; or refuse them",
+    )
     # For demonstrations and tests: what is acknowledged there is gone with the machine.
     any_file_system: bool = _key(
         False, "Accept a spool in memory or on a network; not for production, nothing is kept"

@@ -2,7 +2,7 @@
 
 A pin holds for ever (KEY-3), so it is kept without asking again; a refusal is remembered for a
 second, so that a refused study does not ask a thousand times and a top-up works at once. Neither
-ever admits: only the ledger's transaction does.
+ever admits: only the ledger's transaction does, and, where it can't be asked, `gateway/outage.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.outage import ANSWER_S, Proposals, Pulse
 from quota.admission import Refused
 from quota.service import Admitted
 from storage.admitting import Overtaken, Pinned, admit, pinned
@@ -42,15 +43,25 @@ class Pin:
     provisional: bool = False
     admission: Admitted | None = None
     """Set for the first instance of a new examination."""
+    proposed: bool = False
+    """Set for the first instance of an examination that was let in without the ledger."""
 
 
 class Admissions:
     """Pins examinations. Safe to call from many threads."""
 
     def __init__(
-        self, ledger: SqlLedger, *, monotonic_s: Callable[[], float] = time.monotonic
+        self,
+        ledger: SqlLedger,
+        *,
+        proposals: Proposals | None = None,
+        pulse: Pulse | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ledger = ledger
+        """`proposals` lets in while the ledger can't be asked; without it, nothing new enters."""
+        self._ledger = ledger.within(ANSWER_S)
+        self._proposals = proposals
+        self._pulse = pulse or Pulse(monotonic_s=monotonic_s)
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._pins: OrderedDict[_Study, Pin] = OrderedDict()
@@ -61,31 +72,75 @@ class Admissions:
         study = incoming.institution_id, incoming.study_instance_uid
         if (known := self._remembered(study)) is not None:
             return known
-        found = self._ask(incoming)
+        try:
+            found = self._answer(incoming)
+        except LedgerUnavailable:
+            if (let_in := self._let_in(incoming)) is None:
+                raise
+            return let_in
         if isinstance(found, Refused):
+            # ADM-1: an examination that was let in goes on until it is filed, and then for ever.
+            if (proposed := self._proposed(incoming)) is not None:
+                return Pin(examination_id=proposed, provisional=True)
             self._remember_refusal(study, found)
             return found
         pin = Pin(examination_id=found.examination_id, generation=found.generation)
         if found.by_study:
             self._remember(study, pin)
+            self._settle(incoming)
         return Pin(
             examination_id=pin.examination_id,
             generation=pin.generation,
             admission=found.admission,
         )
 
+    def _answer(self, incoming: Incoming) -> Pinned | Refused:
+        """What the ledger says, if it is worth asking. Raises LedgerUnavailable."""
+        if not self._pulse.may_ask():
+            raise LedgerUnavailable("the database did not answer a moment ago")
+        try:
+            found = self._ask(incoming)
+        except LedgerUnavailable:
+            self._pulse.failed()
+            raise
+        self._pulse.answered()
+        return found
+
+    def _let_in(self, incoming: Incoming) -> Pin | None:
+        if self._proposals is None:
+            return None
+        with self._lock:
+            proposal = self._proposals.propose(incoming, new_examination_id)
+        if proposal is None:
+            return None
+        return Pin(
+            examination_id=proposal.examination_id, provisional=True, proposed=proposal.is_new
+        )
+
+    def _proposed(self, incoming: Incoming) -> str | None:
+        if self._proposals is None:
+            return None
+        with self._lock:
+            return self._proposals.known(incoming)
+
     def _ask(self, incoming: Incoming) -> Pinned | Refused:
         with self._ledger.read() as view:
             if (known := pinned(view, incoming)) is not None:
                 return known
+        proposed = self._proposed(incoming) or new_examination_id()
         for _ in range(_ATTEMPTS_MAX):
             with self._ledger.begin() as work:
-                decided = admit(work, incoming, new_examination_id())
+                decided = admit(work, incoming, proposed)
                 if isinstance(decided, Pinned):
                     work.commit()
             if not isinstance(decided, Overtaken):
                 return decided
         raise LedgerUnavailable("associations kept overtaking one another on one examination")
+
+    def _settle(self, incoming: Incoming) -> None:
+        if self._proposals is not None:
+            with self._lock:
+                self._proposals.settled(incoming)
 
     def _remembered(self, study: _Study) -> Pin | Refused | None:
         with self._lock:

@@ -24,6 +24,7 @@ KEEPER_LOCK = "keeper"
 ARCHIVE = "archive"
 BOARD = "associations"
 METRICS = "metrics"
+SNAPSHOT = "snapshot.json"
 SPOOL = "spool"
 
 

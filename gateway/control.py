@@ -12,9 +12,11 @@ from fastapi import FastAPI
 
 from config import Settings
 from gateway.board import Board
-from gateway.bootstrap import KEEPER_LOCK, open_archive, open_ledger, quarantine_limits
+from gateway.bootstrap import KEEPER_LOCK, SNAPSHOT, open_archive, open_ledger, quarantine_limits
 from gateway.children import Link
 from gateway.keeper import INTERVAL_S, Keeper
+from gateway.lookout import Lookout
+from gateway.outage import ANSWER_S
 from gateway.telemetry import multiprocess
 from gateway.telemetry.events import Events
 from gateway.telemetry.ledger_metrics import LedgerCollector
@@ -110,21 +112,24 @@ def run_control(
     ledger = open_ledger(settings)
     events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
     registry = multiprocess.registry()
-    registry.register(LedgerCollector(ledger, data_dir=settings.data_dir))
+    registry.register(LedgerCollector(ledger.within(ANSWER_S), data_dir=settings.data_dir))
     registry.register(ProcessesCollector(lambda: {**board.pids(), "control": os.getpid()}))
 
     def not_ready() -> list[str]:
-        return [*board.not_ready(), *unanswering(ledger)]
+        return [*board.not_ready(), *unanswering(ledger.within(ANSWER_S))]
 
     server = HttpServer(build_app(registry=registry, version=VERSION, not_ready=not_ready), http)
     keeper = Keeper(
         ledger, events, archive=open_archive(settings), quarantine=quarantine_limits(settings)
     )
     thread = KeeperThread(keeper, ledger.database, failed=events.keeper_failed)
+    lookout = Lookout(ledger, settings.data_dir / SNAPSHOT, failed=events.keeper_failed)
     server.start()
     thread.start()
+    lookout.start()
     link.say(ready=True)
     link.stop.wait()
+    lookout.stop()
     thread.stop()
     server.stop()
     ledger.database.dispose()

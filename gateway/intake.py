@@ -52,6 +52,9 @@ class IntakeObserver(Protocol):
     def examination_admitted(self, incoming: Incoming, admitted: Admitted) -> None:
         """A new examination was admitted and, by the plan, charged."""
 
+    def examination_let_in(self, incoming: Incoming, pin: Pin) -> None:
+        """A new examination entered without the ledger; filing charges it."""
+
     def store_refused(self, incoming: Incoming, refused: Refused) -> None:
         """The quota refused a new examination's instance."""
 
@@ -192,6 +195,8 @@ class Instance:
             return self._refuse(incoming, pin)
         if pin.admission is not None:
             self._intake.observer.examination_admitted(incoming, pin.admission)
+        if pin.proposed:
+            self._intake.observer.examination_let_in(incoming, pin)
         ref = self._commit(self._reception, incoming, pin)
         if self._intake.sick():
             # Whatever it was that failed, nothing more is acknowledged by this process.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from config import Settings
 from gateway.admissions import Admissions
 from gateway.board import Board, WorkerBoard
-from gateway.bootstrap import open_archive, open_ledger, open_spools
+from gateway.bootstrap import SNAPSHOT, open_archive, open_ledger, open_spools
 from gateway.children import Link
 from gateway.dicom.access import Registry, Rejection
 from gateway.dicom.ports import Places
 from gateway.dicom.scp import DrainReport, StorageScp
 from gateway.filer import Filer
 from gateway.intake import Intake
+from gateway.outage import ANSWER_S, LastLook, Proposals, Pulse
 from gateway.refusal_writer import RefusalWriter
 from gateway.spool_beat import SpoolBeat
 from gateway.telemetry import log
@@ -29,6 +29,7 @@ from storage import registry
 from storage.engine import system_clock
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
+from storage.snapshot import Snapshot
 
 EXIT_SICK = 3
 """The status of a worker whose disk failed: whoever watches the gateway is to start it anew."""
@@ -40,23 +41,36 @@ _BEAT_S = 1.0
 
 
 class RegistryReader:
-    """Who may send: read afresh at every association, or last read while the
-    database is down."""
+    """Who may send: read afresh at every association; while the database is down as last read,
+    or as in the host's snapshot where this process has read nothing yet."""
 
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-        self._last = Registry(institutions=(), devices=())
+    def __init__(
+        self, ledger: SqlLedger, *, last_look: Callable[[], Snapshot | None], pulse: Pulse
+    ) -> None:
+        self._ledger = ledger.within(ANSWER_S)
+        self._last_look = last_look
+        self._pulse = pulse
+        self._last: Registry | None = None
 
     def __call__(self) -> Registry:
         """The registry of open institutions and devices."""
-        with suppress(LedgerUnavailable), self._ledger.read() as view:
-            self._last = Registry(
-                institutions=tuple(
-                    one for one in registry.institutions(view) if one.closed_at is None
-                ),
-                devices=tuple(one for one in registry.devices(view) if one.closed_at is None),
-            )
-        return self._last
+        if self._pulse.may_ask():
+            try:
+                with self._ledger.read() as view:
+                    self._last = Registry(
+                        institutions=tuple(registry.institutions(view)),
+                        devices=tuple(registry.devices(view)),
+                    )
+                self._pulse.answered()
+            except LedgerUnavailable:
+                self._pulse.failed()
+        return self._last or self._remembered()
+
+    def _remembered(self) -> Registry:
+        seen = self._last_look()
+        if seen is None:
+            return Registry(institutions=(), devices=())
+        return Registry(institutions=seen.institutions, devices=seen.devices)
 
 
 class Worker:
@@ -93,9 +107,12 @@ class Worker:
             clock=clock,
         )
         self._spool_beat = SpoolBeat(ledger, self.spools, filer=self._filer, clock=clock)
+        last_look, pulse = LastLook(settings.data_dir / SNAPSHOT), Pulse()
+        proposals = Proposals(last_look=last_look, clock=clock)
+        admits = settings.spool.when_ledger_unreachable == "admit"
         intake = Intake(
             spool=self.spools[0],
-            admissions=Admissions(ledger),
+            admissions=Admissions(ledger, proposals=proposals if admits else None, pulse=pulse),
             observer=events,
             register_refusal=self._refusals.add,
             clock=clock,
@@ -104,7 +121,7 @@ class Worker:
         )
         self._scp = StorageScp(
             settings=settings.dicom,
-            registry=RegistryReader(ledger),
+            registry=RegistryReader(ledger, last_look=last_look, pulse=pulse),
             lane=intake,
             observer=events,
             admits_associations=self._admits_associations,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from quota.standing import Standing, Status
-from quota.time import Instant
+from quota.time import MICROSECONDS_PER_SECOND, Instant
 
 
 class RefusalReason(StrEnum):
@@ -37,6 +37,18 @@ _REFUSING = {
     Status.UNPROVISIONED: RefusalReason.UNPROVISIONED,
     Status.SUSPENDED: RefusalReason.GRACE_OVER,
 }
+
+
+LOOK_AGE_MAX: Instant = 24 * 3600 * MICROSECONDS_PER_SECOND
+
+
+def lets_in_unasked(status: Status, *, looked_at: Instant, at: Instant) -> bool:
+    """Whether a new examination may enter while the ledger can't be asked (design §7).
+
+    As if in grace: for 24 h after the account was last looked at, in whichever direction the
+    host's clock was set since, and not where it was refused then.
+    """
+    return status not in _REFUSING and abs(at - looked_at) < LOOK_AGE_MAX
 
 
 def decide(standing: Standing, *, at: Instant) -> Permitted | Refused:

@@ -27,12 +27,16 @@ class Database(Protocol):
 
     sick: bool
 
-    def read(self) -> AbstractContextManager[Connection]:
-        """A read-only snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""
+    def read(self, *, within_s: float | None = None) -> AbstractContextManager[Connection]:
+        """A read-only snapshot. Raises LedgerUnavailable, DurabilityTooWeak.
+
+        `within_s`: how long the database may take for one answer, a lock included; None for as
+        long as it takes.
+        """
         ...
 
-    def write(self) -> AbstractContextManager[Connection]:
-        """A write transaction; it rolls back unless committed by hand.
+    def write(self, *, within_s: float | None = None) -> AbstractContextManager[Connection]:
+        """A write transaction; it rolls back unless committed by hand. `within_s` as for `read`.
 
         Raises LedgerUnavailable, DurabilityTooWeak.
         """

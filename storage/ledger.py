@@ -17,20 +17,27 @@ from storage.work import SqlWork
 class SqlLedger:
     """`quota.ports.Ledger` on SQL. Its clock is the database's, unless one is given (TIME-1)."""
 
-    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock | None = None, *, within_s: float | None = None
+    ) -> None:
         self.database = database
         self._clock = clock
+        self._within_s = within_s
+
+    def within(self, seconds: float) -> SqlLedger:
+        """The same ledger for whom a device waits: no answer in time is LedgerUnavailable."""
+        return SqlLedger(self.database, self._clock, within_s=seconds)
 
     @contextmanager
     def read(self) -> Iterator[SqlView]:
         """Open a snapshot. Raises LedgerUnavailable."""
-        with self.database.read() as connection:
+        with self.database.read(within_s=self._within_s) as connection:
             yield SqlView(connection, self._clock_on(connection))
 
     @contextmanager
     def begin(self) -> Iterator[SqlWork]:
         """Begin a transaction; it rolls back unless committed. Raises LedgerUnavailable."""
-        with self.database.write() as connection:
+        with self.database.write(within_s=self._within_s) as connection:
             column = None if self._clock else self.database.clock_column
             yield SqlWork(connection, self._clock_on(connection), column)
 

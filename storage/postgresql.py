@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -23,6 +25,15 @@ from storage.engine import CONNECTIONS_MAX, rolled_back, unavailable
 from storage.errors import DurabilityTooWeak
 
 _SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+PING_S = 3.0
+# A host that vanished sends no end of its connections: 60 s, and not the system's two hours.
+_CONNECT = {
+    "connect_timeout": 3,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 _SYNCHRONOUS = frozenset({"on", "remote_apply"})
 # A lock that does not come in ten seconds is a fault, and a device is waiting for its answer.
 _LIMITS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -50,8 +61,9 @@ class PostgresDatabase:
             max_overflow=CONNECTIONS_MAX - 8,
             pool_timeout=10,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 5},
+            connect_args=_CONNECT,
         )
+        event.listen(self.engine, "do_connect", _connect)
         event.listen(self.engine, "connect", _configure)
         self._reader = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -59,18 +71,18 @@ class PostgresDatabase:
         self._writer = self.engine.execution_options(isolation_level="READ COMMITTED")
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """A snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""
-        with unavailable(), self._reader.connect() as connection, rolled_back(connection):
+        with unavailable(), self._reader.connect() as connection, _limited(connection, within_s):
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """A write transaction; it rolls back unless committed by hand.
 
         Raises LedgerUnavailable, DurabilityTooWeak.
         """
-        with unavailable(), self._writer.connect() as connection, rolled_back(connection):
+        with unavailable(), self._writer.connect() as connection, _limited(connection, within_s):
             yield connection
 
     def clock(self, connection: Connection) -> Instant:
@@ -115,6 +127,54 @@ class PostgresDatabase:
     def dispose(self) -> None:
         """Close every idle connection."""
         self.engine.dispose()
+
+
+class _Patient(psycopg.Connection[Any]):
+    """Waits for an answer no longer than `limit_s`: a server that is stopped says nothing.
+
+    A limit of the server's own (statement_timeout) needs a server that runs.
+    """
+
+    limit_s: float | None = PING_S
+
+    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        """Raises OperationalError where the answer is late; the connection is then closed."""
+        if self.limit_s is None:
+            return super().wait(gen, *arguments, **named)
+        return super().wait(_until(gen, self, time.monotonic() + self.limit_s), *arguments, **named)
+
+
+def _until(
+    steps: Generator[Any, Any, Any], connection: _Patient, end_s: float
+) -> Generator[Any, Any, Any]:
+    """The driver's steps; it comes back here ten times a second while nothing arrives."""
+    try:
+        wanted = next(steps)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > end_s:
+                # What the server makes of it is unknown: nobody may use this connection again.
+                connection.pgconn.finish()
+                raise psycopg.OperationalError
+            wanted = steps.send(ready)
+    except StopIteration as last:
+        return last.value
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, named: Any) -> _Patient:
+    return _Patient.connect(*arguments, **named)
+
+
+@contextmanager
+def _limited(connection: Connection, within_s: float | None) -> Iterator[None]:
+    """A transaction whose every answer comes in time; asked whether it lives, it has `PING_S`."""
+    driver: Any = connection.connection.driver_connection
+    driver.limit_s = within_s
+    try:
+        with rolled_back(connection):
+            yield
+    finally:
+        driver.limit_s = PING_S
 
 
 def _configure(dbapi_connection: Any, _record: object) -> None:

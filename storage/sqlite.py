@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, 
 from quota.time import Instant
 from storage.engine import CONNECTIONS_MAX, rolled_back, system_clock, unavailable
 from storage.errors import DurabilityTooWeak, LedgerUnavailable
+from storage.lock_queue import LockQueue, open_lock_file
 
 BUSY_TIMEOUT_MS = 10_000
 _SYNCHRONOUS_FULL = 2
@@ -35,6 +36,7 @@ class SqliteDatabase:
         self.sick = False
         self.clock_column: ColumnElement[Instant] | None = None
         self._lock_dir = lock_dir
+        self._queue = LockQueue(lock_dir / f"{_WRITERS}.lock")
         self._path = Path(make_url(url).database or "")
         self.engine: Engine = create_engine(
             url, pool_size=8, max_overflow=CONNECTIONS_MAX - 8, pool_timeout=10
@@ -44,13 +46,15 @@ class SqliteDatabase:
         self._writer = self.engine.execution_options(tollgate_writes=True)
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """A snapshot. Raises LedgerUnavailable, DurabilityTooWeak."""
-        with unavailable(), self.engine.connect() as connection, rolled_back(connection):
-            yield connection
+        with unavailable(), self.engine.connect() as connection:
+            _limit(connection, within_s)
+            with rolled_back(connection):
+                yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, within_s: float | None = None) -> Iterator[Connection]:
         """A write transaction, alone in the database. It rolls back unless committed by hand.
 
         Raises LedgerUnavailable, DurabilityTooWeak.
@@ -58,11 +62,20 @@ class SqliteDatabase:
         with (
             self._watching(),
             unavailable(),
-            locked(self._lock_dir / f"{_WRITERS}.lock"),
+            self._alone(within_s),
             self._writer.connect() as connection,
-            rolled_back(connection),
         ):
-            yield connection
+            _limit(connection, within_s)
+            with rolled_back(connection):
+                yield connection
+
+    @contextmanager
+    def _alone(self, within_s: float | None) -> Iterator[None]:
+        descriptor = self._queue.take(within_s)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
@@ -104,7 +117,7 @@ def try_lock_file(path: Path) -> Iterator[bool]:
 
     The kernel lets go of it when the process ends, however it ends.
     """
-    descriptor = _open(path)
+    descriptor = open_lock_file(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,23 +129,13 @@ def try_lock_file(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Wait for an exclusive lock on `path`; a lock per open file, so threads queue as well."""
-    descriptor = _open(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise LedgerUnavailable(f"{path} can't be opened: {reason}") from error
+def _limit(connection: Connection, within_s: float | None) -> None:
+    """Whoever else has the database locked, past our own queue, is waited for so long."""
+    busy_ms = BUSY_TIMEOUT_MS if within_s is None else round(within_s * 1_000)
+    if connection.info.get("busy_ms", BUSY_TIMEOUT_MS) != busy_ms:
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {busy_ms}").close()
+        connection.info["busy_ms"] = busy_ms
 
 
 def _configure(dbapi_connection: Any, _record: object) -> None:

@@ -102,6 +102,16 @@ class Events:
             charge=charge,
         )
 
+    def examination_let_in(self, incoming: Incoming, pin: Pin) -> None:
+        """A new examination entered without the ledger; filing charges it."""
+        self.metrics.let_in.inc()
+        self._dicom.warning(
+            "examination_let_in",
+            institution_id=incoming.institution_id,
+            device_id=incoming.device_id,
+            examination_id=pin.examination_id,
+        )
+
     def store_refused(self, incoming: Incoming, refused: Refused) -> None:
         """The quota refused a new examination's instance."""
         self.metrics.stores.labels(outcome="refused").inc()

@@ -64,6 +64,7 @@ class Metrics:
         self.admitted = self._counter(
             "tollgate_examinations_admitted", "Examinations admitted, by how paid.", "charge"
         )
+        self.let_in = self._total("tollgate_examinations_provisional", "Let in without ledger.")
         self.completed = self._total(
             "tollgate_examinations_completed", "Examinations whose quiet period is over."
         )

@@ -19,6 +19,7 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_store_duration_seconds_sum",
         "tollgate_examinations_admitted_total",
         "tollgate_examinations_completed_total",
+        "tollgate_examinations_provisional_total",
         "tollgate_examinations_receiving",
         "tollgate_refusals_total",
         "tollgate_notices_total",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +48,21 @@ class Server(AbstractContextManager["Server"]):
         """Remove a database that nobody is connected to any more."""
         assert isinstance(database, PostgresDatabase)
         self._execute(f"DROP DATABASE {database.engine.url.database}")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """SIGSTOP to all of its processes: connections stay open, and nobody answers."""
+        postmaster = self._server.get_pid()
+        assert postmaster is not None
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        pids = [postmaster, *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def url(self, name: str) -> str:
         """Where a database of that name is, for SQLAlchemy."""
