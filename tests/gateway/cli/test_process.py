@@ -49,8 +49,9 @@ def test_starting_does_not_pay_for_the_server(tollgate: Cli, arguments: tuple[st
 @pytest.mark.slow
 def test_the_entry_point_exits_with_the_status(tollgate: Cli) -> None:
     """0, 1 and 2 reach the shell, and errors are one line."""
+    tollgate.begin()
     for arguments, status in (
-        (("account", "list", "--json"), 0),
+        (("order", "list", "--json"), 0),
         (("account", "show", "x"), 1),
         (("account", "show"), 2),
     ):
