@@ -37,8 +37,6 @@ UNKNOWN_SOP_CLASS = "1.2.3.4.5.6.7.8.9"
 
 def rejection(association: Association) -> tuple[int, int, int]:
     """Result, source and reason that the requestor was given."""
-    # pynetdicom's `associate` may return before its thread has said which way it went.
-    association.join(10)
     assert association.is_rejected
     answer = association.acceptor.primitive
     assert answer is not None
