@@ -81,7 +81,7 @@ class Filer:
         clock: Clock,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`beat` is called after each batch and at least every few seconds."""
+        """`beat` is called on the filer's thread after each round, also one that failed."""
         self.filed_bytes: Counter[UUID] = Counter()
         """Bytes filed from each spool since the start."""
         self._spools = spools
@@ -149,9 +149,11 @@ class Filer:
     def round(self) -> int:
         """File one batch from each spool; returns how many records. Raises what a step raises."""
         filed = 0
-        for spool in self._spools:
-            filed += self._file_from(spool)
-        self._beat()
+        try:
+            for spool in self._spools:
+                filed += self._file_from(spool)
+        finally:
+            self._beat()
         return filed
 
     def _file_from(self, spool: Spool) -> int:

@@ -18,6 +18,7 @@ from uuid import UUID
 from quota.time import Clock
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
+from storage.pending import Waiting, by_account, note_pending
 from storage.spool import Spool
 from storage.spool.watermark import Watermark
 from storage.spool_register import SpoolReport, beat, register
@@ -25,6 +26,8 @@ from storage.work import SqlWork
 
 INTERVAL_S = 5.0
 _RATE_S = 60.0
+_SAMPLED = 1_000
+"""Records whose account is looked up; where more wait, their bytes are shared out like these."""
 
 
 class Filing(Protocol):
@@ -35,13 +38,22 @@ class Filing(Protocol):
         """How many bytes were filed from each spool since the start."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Watched:
-    """A spool, its watermark, and (seconds, bytes filed by then) of the last minute."""
+    """A spool, its watermark, (seconds, bytes filed by then) of the last minute; whose bytes wait.
+
+    `told` is what is on record of that; None where nobody knows.
+    """
 
     spool: Spool
     watermark: Watermark
     filed: deque[tuple[float, int]] = field(default_factory=deque)
+    waiting: Sequence[Waiting] = ()
+    told: Mapping[int, int] | None = None
+
+    def now_waiting(self) -> Sequence[Waiting]:
+        """As last sampled; nothing where nothing is left."""
+        return self.waiting if self.spool.usage().records else ()
 
 
 class SpoolBeat:
@@ -64,6 +76,7 @@ class SpoolBeat:
             _Watched(spool=spool, watermark=Watermark(spool.newest())) for spool in spools
         ]
         self._registered = False
+        self._sample_at_s = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spool-beat", daemon=True)
 
@@ -83,6 +96,15 @@ class SpoolBeat:
             self.tell()
         self.tell(closing=True)
 
+    def sample(self) -> None:
+        """See whose records wait, every few seconds; on the filer's thread, which releases them."""
+        now_s = time.monotonic()
+        if now_s < self._sample_at_s:
+            return
+        self._sample_at_s = now_s + INTERVAL_S
+        for one in self._watched:
+            one.waiting = waiting_in(one.spool)
+
     def tell(self, *, closing: bool = False) -> bool:
         """Write all of it down in one transaction; whether the ledger took it."""
         try:
@@ -92,9 +114,15 @@ class SpoolBeat:
                         register(work, str(one.spool.id), host=self._host)
                 for one in self._watched:
                     beat(work, self._report(work, one, closing=closing))
+                pending = [by_account(work, one.now_waiting()) for one in self._watched]
+                for one, amounts in zip(self._watched, pending, strict=True):
+                    if amounts != one.told:
+                        note_pending(work, str(one.spool.id), amounts)
                 work.commit()
         except StorageError:
             return False
+        for one, amounts in zip(self._watched, pending, strict=True):
+            one.told = amounts
         self._registered = True
         return True
 
@@ -123,3 +151,21 @@ class SpoolBeat:
         first_s, first = one.filed[0]
         elapsed_s = max(now_s - first_s, INTERVAL_S)
         return round((filed - first) * _RATE_S / elapsed_s)
+
+
+def waiting_in(spool: Spool, *, limit: int = _SAMPLED) -> list[Waiting]:
+    """Whose bytes wait: to the byte, or where very many wait in proportion to the oldest."""
+    sampled = spool.unfiled(limit)
+    if not sampled:
+        return []
+    total, among = max(spool.usage().records, len(sampled)), len(sampled)
+    if among < limit:
+        total = among
+    return [
+        Waiting(
+            examination_id=record.header.examination_id,
+            institution_id=record.header.incoming.institution_id,
+            size_bytes=record.body_size * total // among,
+        )
+        for record in sampled
+    ]

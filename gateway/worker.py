@@ -105,6 +105,7 @@ class Worker:
             observer=events,
             quiet_period=round(settings.examination.quiet_period_s * MICROSECONDS_PER_SECOND),
             clock=clock,
+            beat=lambda: self._spool_beat.sample(),  # noqa: PLW0108 - it is made after the filer
         )
         self._spool_beat = SpoolBeat(ledger, self.spools, filer=self._filer, clock=clock)
         last_look, pulse = LastLook(settings.data_dir / SNAPSHOT), Pulse()

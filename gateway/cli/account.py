@@ -103,10 +103,18 @@ def create(
 @app.command("list", epilog=examples("tollgate account list", "tollgate account list --json"))
 def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the accounts with their status and what is left."""
+    from storage.pending import pending_bytes
+
     with session.reading(context) as view:
         accounts = [(account, documents.readings(view, account)) for account in view.accounts()]
+        pending = pending_bytes(view)
     if as_json:
-        output.document([documents.account_document(*pair) for pair in accounts])
+        output.document(
+            [
+                documents.account_document(one, meters, pending_bytes=pending.get(one.id, 0))
+                for one, meters in accounts
+            ]
+        )
         return
     columns = [
         Column(title="id", right=True),
@@ -148,6 +156,7 @@ def _row(account: Account, meters: dict[str, MeterReading]) -> list[output.Cell]
 def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = False) -> None:
     """Show what is available, used and owed, the time left, and the packages."""
     from storage.packages import overview
+    from storage.pending import pending_bytes
     from storage.registry import institutions
     from storage.reports_ledger import episodes
 
@@ -157,16 +166,27 @@ def show(context: typer.Context, *, account: AccountArgument, as_json: AsJson = 
         mine = institutions(view, account_id=known.id)
         packages = overview(view, known)
         past = episodes(view, known.id, limit=EPISODES_SHOWN)
+        pending = pending_bytes(view).get(known.id, 0)
     if as_json:
         listed = [documents.package_document(stock) for stock in packages.stocks]
         of_arrears = [documents_ledger.episode_document(row) for row in past]
         output.document(
-            documents.account_detail(known, meters, mine, listed, of_arrears, more=packages.more)
+            documents.account_detail(
+                known,
+                meters,
+                mine,
+                listed,
+                of_arrears,
+                more=packages.more,
+                pending_bytes=pending,
+            )
         )
         return
     plan = PlanOption[known.plan.name].value
     names = [f"{one.name} ({one.id})" for one in mine]
     picture.show_account(known, meters[known.plan.enforced_meter], plan=plan, institutions=names)
+    if pending:
+        output.facts([("pending", f"{units.size(pending)} acknowledged and not filed yet")])
     picture.show_calls([one for name, one in meters.items() if name.startswith(AI_PREFIX)])
     if packages.stocks:
         output.say("")

@@ -168,6 +168,7 @@ def cap(
     """Cap what an account may owe: from there on uploads stop before the 24 hours are over."""
     from quota import correction
     from quota.action import By
+    from storage.pending import pending_bytes
 
     if (limit is None) != none:
         raise typer.BadParameter("give either a number or --none")
@@ -175,7 +176,11 @@ def cap(
         known = lookup.account(work, account)
         by = By(actor=actor, reason=reason)
         capped = accepted(correction.cap_arrears(work, known, cap=limit, by=by))
-        document = documents.account_document(capped, documents.readings(work, capped))
+        document = documents.account_document(
+            capped,
+            documents.readings(work, capped),
+            pending_bytes=pending_bytes(work).get(capped.id, 0),
+        )
         work.commit()
     if as_json:
         output.document(document)
@@ -205,13 +210,18 @@ def close(
     """
     from quota import correction
     from quota.action import By
+    from storage.pending import pending_bytes
 
     confirm(context, lambda view: f"Close {_called(view, account)} for good?", yes=yes)
     with session.writing(context) as work:
         known = lookup.account(work, account)
         by = By(actor=actor, reason=reason)
         closed = accepted(correction.close_account(work, known, by=by))
-        document = documents.account_document(closed, documents.readings(work, closed))
+        document = documents.account_document(
+            closed,
+            documents.readings(work, closed),
+            pending_bytes=pending_bytes(work).get(closed.id, 0),
+        )
         work.commit()
     if as_json:
         output.document(document)

@@ -37,8 +37,10 @@ def readings(view: SqlView, account: Account) -> dict[str, MeterReading]:
     }
 
 
-def account_document(account: Account, meters: Mapping[str, MeterReading]) -> Document:
-    """One account with its meters."""
+def account_document(
+    account: Account, meters: Mapping[str, MeterReading], *, pending_bytes: int = 0
+) -> Document:
+    """One account with its meters; `pending_bytes` of it are acknowledged and not filed yet."""
     return {
         "id": account.id,
         "name": account.name,
@@ -48,7 +50,7 @@ def account_document(account: Account, meters: Mapping[str, MeterReading]) -> Do
         "created_at": _text(account.created_at),
         "closed_at": _text(account.closed_at),
         "arrears_cap": account.arrears_cap,
-        "meters": {name: _meter(reading) for name, reading in meters.items()},
+        "meters": {name: _meter(reading, pending_bytes) for name, reading in meters.items()},
     }
 
 
@@ -60,9 +62,10 @@ def account_detail(
     episodes: Sequence[Document],
     *,
     more: int,
+    pending_bytes: int,
 ) -> Document:
     """One account with what belongs to it; `more` packages are not among those listed."""
-    return account_document(account, meters) | {
+    return account_document(account, meters, pending_bytes=pending_bytes) | {
         "institutions": [{"id": one.id, "name": one.name} for one in institutions],
         "packages": list(packages),
         "packages_more": more,
@@ -70,9 +73,9 @@ def account_detail(
     }
 
 
-def _meter(reading: MeterReading) -> Document:
+def _meter(reading: MeterReading, pending_bytes: int) -> Document:
     episode = reading.meter.episode
-    amounts = _level(reading) if reading.meter.name == CAPACITY else _units(reading)
+    amounts = _level(reading, pending_bytes) if reading.meter.name == CAPACITY else _units(reading)
     if reading.meter.name.startswith(AI_PREFIX):
         amounts["unlimited"] = reading.unlimited
     return {
@@ -94,14 +97,14 @@ def _units(reading: MeterReading) -> Document:
     return {name: getattr(reading, name) for name in names}
 
 
-def _level(reading: MeterReading) -> Document:
+def _level(reading: MeterReading, pending_bytes: int) -> Document:
     return {
         "stored_bytes": reading.used,
         "limit_bytes": reading.meter.limit,
         "free_bytes": reading.available,
         "owed_bytes": reading.owed,
-        # Acknowledged and not filed yet; today an instance is filed before it is acknowledged.
-        "pending_bytes": 0,
+        # Acknowledged and not filed yet, as the workers told within seconds (CAP-1).
+        "pending_bytes": pending_bytes,
     }
 
 

@@ -44,7 +44,7 @@ from storage.tables.sales import (
     services,
 )
 from storage.tables.scrubbing import archive_rounds, damaged_objects
-from storage.tables.spooling import spools
+from storage.tables.spooling import spool_pending, spools
 
 __all__ = [
     "Table",
@@ -84,5 +84,6 @@ __all__ = [
     "refusals",
     "refused_instances",
     "services",
+    "spool_pending",
     "spools",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, String, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text
 
-from storage.tables.common import INSTANT, count, metadata
+from storage.tables.common import ID, INSTANT, count, metadata
 
 spools = Table(
     "spools",
@@ -33,4 +33,12 @@ spools = Table(
         "AND (declared_lost_at IS NULL) = (reason IS NULL)",
         name="ck_spools_declared",
     ),
+)
+
+spool_pending = Table(
+    "spool_pending",
+    metadata,
+    Column("spool_id", String(36), ForeignKey("spools.id"), primary_key=True),
+    Column("account_id", ID, ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
+    count("bytes"),
 )

@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from gateway.keeper import Keeper
+from gateway.keeper import INTERVAL_S, NEVER_STORED_S, Keeper
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from quota import service
 from quota.account import EXAM, Account
 from quota.hold import Hold
 from quota.statement import Finality, MeterStatement, Month, Moves
-from storage import statements
+from storage import spool_register, statements
+from storage import tables as t
 from storage.archive import LocalArchive
 from storage.bookkeeping import due_meters, licences_to_remind, meters_to_close
 from storage.ledger import SqlLedger
@@ -159,3 +161,28 @@ def test_the_end_of_a_licence_is_told_in_the_round_that_is_due(
     with ledger.read() as view:
         expiring = [one.details for one in view.notices() if one.kind == "expiring"]
     assert [(one["licence"], one["days"]) for one in expiring] == [(1, 30), (1, 7), (1, 1)]
+
+
+def test_the_charge_of_what_never_came_is_taken_back_within_a_minute(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """Design §7; not in the first rounds, in which workers register their spools."""
+    ledger, clock = kept
+    account = add_account(ledger)
+    top_up(ledger, account, "SO-1", 5)
+    kit.admit(ledger, account, "exam-1")
+    clock.at += DAY + SECOND
+    with ledger.begin() as work:
+        spool_register.register(work, "spool-1", host="gate-1")
+        work.connection.execute(update(t.spools).values(filed_through=clock.at))
+        work.commit()
+    runner, _ = keeper(ledger, tmp_path)
+
+    for _ in range(round(NEVER_STORED_S / INTERVAL_S) - 1):
+        runner.round()
+    assert kit.reading(ledger, account).used == 1
+    runner.round()
+
+    assert kit.reading(ledger, account).used == 0
+    with ledger.read() as view:
+        assert view.charge("exam-1") is None

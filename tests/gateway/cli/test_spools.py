@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quota.time import Instant
 from storage.engine import system_clock
+from storage.pending import note_pending
 from storage.spool_register import SpoolReport, beat, register
 from tests.gateway.cli.conftest import HOUR, Cli
 from tests.storage.spool.kit import ID, body, open_spool, put
@@ -113,3 +114,21 @@ def test_a_spool_is_brought_from_another_host(tollgate: Cli, tmp_path: Path) -> 
     (action,) = tollgate.json("action", "list")
     assert (action["actor"], action["action"], action["subject"]) == ("anna", "spool_adopt", ID)
     assert "no spool" in tollgate.refused("spool", "adopt", str(tmp_path))
+
+
+def test_what_waits_is_shown_with_the_account_until_it_is_filed(tollgate: Cli) -> None:
+    """CAP-1: acknowledged bytes not yet filed are shown as pending, and decide nothing."""
+    tollgate.ok("account", "create", "Bytes", "--plan", "per-capacity", "--agreement", "A-1")
+    assert "pending" not in tollgate.ok("account", "show", "Bytes")
+    seen(tollgate)
+    ledger = tollgate.ledger()
+    with ledger.begin() as work:
+        note_pending(work, ID, {1: 3_600})
+        work.commit()
+    ledger.database.dispose()
+
+    level = tollgate.json("account", "show", "Bytes")["meters"]["capacity"]
+    assert (level["pending_bytes"], level["stored_bytes"]) == (3_600, 0)
+    (listed,) = tollgate.json("account", "list")
+    assert listed["meters"]["capacity"]["pending_bytes"] == 3_600
+    assert "3.6 kB acknowledged and not filed yet" in tollgate.ok("account", "show", "Bytes")
