@@ -11,6 +11,7 @@ from config import Settings
 from quota.time import MICROSECONDS_PER_SECOND, Clock
 from storage import archive
 from storage.archive import Archive, RemoteAccess
+from storage.clock_guard import ClockGuard
 from storage.conflicts import Limits
 from storage.engine import open_database, sqlite_file
 from storage.errors import StorageError
@@ -58,7 +59,8 @@ def open_ledger(
         _make(data_dir)
     database = open_database(settings.database_url, lock_dir=data_dir)
     migrate(database)
-    return SqlLedger(database, clock)
+    # A clock that is given is moved on purpose.
+    return SqlLedger(database, clock, guard=ClockGuard() if clock is None else None)
 
 
 def _make(data_dir: Path) -> None:

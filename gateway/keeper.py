@@ -20,6 +20,7 @@ from storage.anchors import anchor_journal
 from storage.archive import Archive
 from storage.archive.checking import Verdict
 from storage.bookkeeping import due_meters, licences_to_remind, meters_to_close, meters_to_remind
+from storage.clock_guard import beat
 from storage.conflicts import Expired, Limits, expire
 from storage.deletion import delete_objects, objects_to_delete
 from storage.engine import system_clock
@@ -32,6 +33,7 @@ from storage.sweep import sweep
 from storage.verify import Report, verify
 
 INTERVAL_S = 1.0
+CLOCK_S = 10.0
 DAILY_S = 86_400.0
 QUARANTINE_S = 60.0
 NEVER_STORED_S = 60.0
@@ -105,6 +107,7 @@ class Keeper:
         self._stop = threading.Event()
         self._daily_in_s = INTERVAL_S
         self._quarantine_in_s = INTERVAL_S
+        self._clock_in_s = INTERVAL_S
         self._never_stored_in_s = NEVER_STORED_S
 
     def run(self) -> None:
@@ -123,6 +126,7 @@ class Keeper:
 
     def round(self) -> None:
         """One round of everything that is due. Raises what a step of it raises."""
+        self._note_clock()
         credit_paid_orders(self._ledger, credited=self._observer.order_credited)
         self._book_boundaries()
         self._remind()
@@ -133,6 +137,15 @@ class Keeper:
         self._delete_objects()
         self._scrub()
         self._daily_if_due()
+
+    def _note_clock(self) -> None:
+        """The first transaction of a round: where the clock is held, the round ends here."""
+        with self._ledger.begin() as work:
+            self._clock_in_s -= INTERVAL_S
+            if self._clock_in_s <= 0:
+                beat(work)
+                work.commit()
+                self._clock_in_s = CLOCK_S
 
     def _book_boundaries(self) -> None:
         with self._ledger.read() as view:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quota.time import Clock
 from storage import snapshot
+from storage.clock_guard import ClockHeld, state
 from storage.engine import system_clock
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
@@ -51,6 +52,8 @@ class Lookout:
         """Once. Raises LedgerUnavailable, OSError."""
         at = self._clock()
         with self._ledger.read() as view:
+            if state(view.connection).held_at is not None:
+                raise ClockHeld  # its standings would be those of another day
             seen = snapshot.take(view, at=at)
         snapshot.write(self._path, seen)
 

@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from quota.time import Clock
+from storage.clock_guard import ClockGuard
 from storage.engine import Database
 from storage.view import SqlView
 from storage.work import SqlWork
@@ -18,15 +19,25 @@ class SqlLedger:
     """`quota.ports.Ledger` on SQL. Its clock is the database's, unless one is given (TIME-1)."""
 
     def __init__(
-        self, database: Database, clock: Clock | None = None, *, within_s: float | None = None
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        *,
+        within_s: float | None = None,
+        guard: ClockGuard | None = None,
     ) -> None:
         self.database = database
         self._clock = clock
         self._within_s = within_s
+        self._guard = guard
 
     def within(self, seconds: float) -> SqlLedger:
         """The same ledger for whom a device waits: no answer in time is LedgerUnavailable."""
-        return SqlLedger(self.database, self._clock, within_s=seconds)
+        return SqlLedger(self.database, self._clock, within_s=seconds, guard=self._guard)
+
+    def unguarded(self) -> SqlLedger:
+        """The same ledger, whatever its clock does; to confirm the clock, and for nothing else."""
+        return SqlLedger(self.database, self._clock)
 
     @contextmanager
     def read(self) -> Iterator[SqlView]:
@@ -36,8 +47,13 @@ class SqlLedger:
 
     @contextmanager
     def begin(self) -> Iterator[SqlWork]:
-        """Begin a transaction; it rolls back unless committed. Raises LedgerUnavailable."""
+        """Begin a transaction; it rolls back unless committed.
+
+        Raises LedgerUnavailable; of this kind, ClockHeld where the ledger's clock has leapt.
+        """
         with self.database.write(within_s=self._within_s) as connection:
+            if self._guard is not None:
+                self._guard.check(connection, self._clock_on(connection))
             column = None if self._clock else self.database.clock_column
             yield SqlWork(connection, self._clock_on(connection), column)
 

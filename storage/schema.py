@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from storage.engine import Database
 from storage.errors import SchemaUnknown
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration. Written down, since alembic costs every command a quarter of a second."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

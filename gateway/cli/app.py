@@ -13,6 +13,7 @@ from gateway.cli import (
     ai,
     archive,
     association,
+    clock,
     config,
     conflict,
     consortium,
@@ -130,6 +131,7 @@ app.command(rich_help_panel=_RUN, epilog=examples("tollgate verify", "tollgate v
     verify
 )
 app.add_typer(config.app, name="config", rich_help_panel=_RUN)
+app.add_typer(clock.app, name="clock", rich_help_panel=_RUN)
 # The modules of acts hold the rest of their noun's commands as well.
 app.add_typer(account_acts.app, name="account", rich_help_panel="Quota")
 app.add_typer(order_void.app, name="order", rich_help_panel="Quota")

@@ -15,6 +15,7 @@ from quota.account import Account
 from quota.service import MeterReading
 from quota.standing import Status
 from quota.time import MICROSECONDS_PER_SECOND
+from storage import clock_guard
 from storage.damage import damaged_count, round_began
 from storage.errors import StorageError
 from storage.ledger import SqlLedger
@@ -62,6 +63,7 @@ class LedgerCollector(Collector):
             receiving, refused = counts(view)
             damaged, round_began_at = damaged_count(view), round_began(view)
             unseen = unseen_count(view)
+            held = clock_guard.state(view.connection).held_at is not None
         yield GaugeMetricFamily(
             "tollgate_examinations_receiving", "Examinations not complete yet.", value=receiving
         )
@@ -79,6 +81,11 @@ class LedgerCollector(Collector):
             "tollgate_spools_unseen",
             "Spools that may hold instances and were not seen for 15 minutes.",
             value=unseen,
+        )
+        yield GaugeMetricFamily(
+            "tollgate_clock_held",
+            "Whether nothing is booked until somebody has confirmed the clock.",
+            value=held,
         )
         if round_began_at is not None:
             yield GaugeMetricFamily(

@@ -44,7 +44,7 @@ from storage.tables.sales import (
     services,
 )
 from storage.tables.scrubbing import archive_rounds, damaged_objects
-from storage.tables.spooling import spool_pending, spools
+from storage.tables.spooling import ledger_clock, spool_pending, spools
 
 __all__ = [
     "Table",
@@ -71,6 +71,7 @@ __all__ = [
     "instances",
     "institution_tokens",
     "institutions",
+    "ledger_clock",
     "level_moves",
     "licences",
     "metadata",

@@ -1,8 +1,8 @@
-"""The register of spools: what waits on whose disk."""
+"""The register of spools: what waits on whose disk; and the clock that all go by."""
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Integer, String, Table, Text
 
 from storage.tables.common import ID, INSTANT, count, metadata
 
@@ -41,4 +41,16 @@ spool_pending = Table(
     Column("spool_id", String(36), ForeignKey("spools.id"), primary_key=True),
     Column("account_id", ID, ForeignKey("accounts.id"), primary_key=True, autoincrement=False),
     count("bytes"),
+)
+
+# One row. By the ledger's clock: when the keeper last saw it in order (0: not yet), since when
+# nothing is booked by it, and when an operator last said that it is right.
+ledger_clock = Table(
+    "ledger_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("beat_at", INSTANT, nullable=False),
+    Column("held_at", INSTANT),
+    Column("confirmed_at", INSTANT),
+    CheckConstraint("id = 1", name="ck_ledger_clock_one"),
 )

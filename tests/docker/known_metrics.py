@@ -18,6 +18,7 @@ KNOWN_METRICS: frozenset[str] = frozenset(
         "tollgate_store_duration_seconds_count",
         "tollgate_store_duration_seconds_sum",
         "tollgate_examinations_admitted_total",
+        "tollgate_clock_held",
         "tollgate_examinations_completed_total",
         "tollgate_examinations_provisional_total",
         "tollgate_examinations_receiving",

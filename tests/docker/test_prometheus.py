@@ -22,6 +22,7 @@ ALERTS_PROMISED = {
     "TollgateDatabaseDown": "critical",
     "TollgateVerifyFailed": "critical",
     "TollgateVerifyLate": "warning",
+    "TollgateClockHeld": "critical",
     "TollgateSpoolUnseen": "critical",
     "TollgateSpoolNearlyFull": "critical",
     "TollgateFilingLate": "warning",
