@@ -150,8 +150,16 @@ class RunningGateway:
         self, *arguments: str | Path, calling: str = "CT1", called: str = "TOLLGATE"
     ) -> subprocess.CompletedProcess[str]:
         """DCMTK's storescu to the gateway, Nagle off; what it stored has been filed after it."""
+        sent = self.sent(*arguments, calling=calling, called=called)
+        self.drained()
+        return sent
+
+    def sent(
+        self, *arguments: str | Path, calling: str = "CT1", called: str = "TOLLGATE"
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, with the answers awaited and nothing else."""
         command = [peer("storescu"), "-aet", calling, "-aec", called, "127.0.0.1"]
-        sent = subprocess.run(
+        return subprocess.run(
             [*map(str, command), str(self.dicom_port), *map(str, arguments)],
             env={**os.environ, "TCP_NODELAY": "1"},
             capture_output=True,
@@ -159,8 +167,6 @@ class RunningGateway:
             timeout=120,
             check=False,
         )
-        self.drained()
-        return sent
 
     def http(self, path: str) -> str:
         """GET a path of the gateway's HTTP side."""
