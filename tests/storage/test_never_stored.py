@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from storage.admitting import Pinned
 from storage.filing import Filed
 from storage.ledger import SqlLedger
 from storage.never_stored import reverse_never_stored
+from storage.placing import Arrival
 from storage.spool_register import (
     SpoolReport,
     SpoolState,
@@ -23,6 +26,7 @@ from storage.spool_register import (
     registered,
     unseen_count,
 )
+from storage.work import SqlWork
 from tests.quota.makers import DAY, HOUR, SECOND
 from tests.storage.hospital import Instance, Site
 from tests.storage.kit import HandClock, add_account, dump, reading, top_up
@@ -259,3 +263,33 @@ def test_an_account_that_buys_capacity_has_nothing_to_reverse(
 
     assert reversed_now(site.ledger) == []
     assert dump(site.ledger) == before
+
+
+class FilesFirst(SqlLedger):
+    """A ledger on which a filer gets in between the keeper's look and its transaction."""
+
+    def __init__(self, site: Site, placed: Arrival) -> None:
+        with site.ledger.read() as view:
+            super().__init__(site.ledger.database, view.clock)
+        self._site = site
+        self._placed = placed
+
+    @contextmanager
+    def begin(self) -> Iterator[SqlWork]:
+        """The other one's transaction, then ours."""
+        self._site.file(self._placed)
+        with super().begin() as work:
+            yield work
+
+
+def test_a_batch_that_files_between_look_and_reversal_has_won(
+    site: Site, clock: HandClock, admitted: str
+) -> None:
+    """What was seen before the locks decides nothing (§13)."""
+    pinned = Pinned(examination_id=admitted, generation=0, admission=None, by_study=True)
+    (placed,) = site.put(site.arrival(INSTANCE, pinned))
+    seen(site.ledger, A, through=clock.at)
+
+    assert reverse_never_stored(FilesFirst(site, placed), limit=10) == []
+
+    assert reading(site.ledger, site.account).used == 1
