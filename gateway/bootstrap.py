@@ -9,14 +9,14 @@ from pathlib import Path
 
 from config import Settings
 from quota.time import MICROSECONDS_PER_SECOND, Clock
-from storage import archive
+from storage import archive, snapshot
 from storage.archive import Archive, RemoteAccess
 from storage.clock_guard import ClockGuard
 from storage.conflicts import Limits
 from storage.engine import open_database, sqlite_file
-from storage.errors import StorageError
+from storage.errors import LedgerUnavailable, StorageError
 from storage.ledger import SqlLedger
-from storage.schema import migrate
+from storage.schema import Deferred, migrate
 from storage.spool import Spool
 from storage.spool.record import PAGE_BYTES
 
@@ -61,6 +61,28 @@ def open_ledger(
     migrate(database)
     # A clock that is given is moved on purpose.
     return SqlLedger(database, clock, guard=ClockGuard() if clock is None else None)
+
+
+def open_serving_ledger(settings: Settings) -> SqlLedger:
+    """The ledger of a gateway: where its server can't be asked now, it is later.
+
+    Only on a host that has looked before: its snapshot knows whom to let in. The schema is brought
+    up to date before the first use. Raises what `open_ledger` raises.
+    """
+    try:
+        return open_ledger(settings)
+    except LedgerUnavailable:
+        if not starts_without_ledger(settings):
+            raise
+    database = open_database(settings.database_url, lock_dir=settings.data_dir)
+    return SqlLedger(database, guard=ClockGuard(), before_use=Deferred(database))
+
+
+def starts_without_ledger(settings: Settings) -> bool:
+    """A SQLite file that can't be read is no outage: it does not come back by itself."""
+    admits = settings.spool.when_ledger_unreachable == "admit"
+    on_server = sqlite_file(settings.database_url) is None
+    return admits and on_server and snapshot.read(settings.data_dir / SNAPSHOT) is not None
 
 
 def _make(data_dir: Path) -> None:

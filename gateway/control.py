@@ -12,7 +12,14 @@ from fastapi import FastAPI
 
 from config import Settings
 from gateway.board import Board
-from gateway.bootstrap import KEEPER_LOCK, SNAPSHOT, open_archive, open_ledger, quarantine_limits
+from gateway.bootstrap import (
+    KEEPER_LOCK,
+    SNAPSHOT,
+    open_archive,
+    open_serving_ledger,
+    quarantine_limits,
+    starts_without_ledger,
+)
 from gateway.children import Link
 from gateway.keeper import INTERVAL_S, Keeper
 from gateway.lookout import Lookout
@@ -109,13 +116,15 @@ def run_control(
     """
     dicom, http = sockets
     dicom.close()  # the workers', inherited with everything else
-    ledger = open_ledger(settings)
+    ledger = open_serving_ledger(settings)
     events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
     registry = multiprocess.registry()
     registry.register(LedgerCollector(ledger.within(ANSWER_S), data_dir=settings.data_dir))
     registry.register(ProcessesCollector(lambda: {**board.pids(), "control": os.getpid()}))
 
     def not_ready() -> list[str]:
+        if starts_without_ledger(settings):
+            return board.not_ready()  # instances are taken in whether it answers or not
         return [*board.not_ready(), *unanswering(ledger.within(ANSWER_S))]
 
     server = HttpServer(build_app(registry=registry, version=VERSION, not_ready=not_ready), http)

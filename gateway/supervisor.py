@@ -24,7 +24,7 @@ from gateway.bootstrap import (
     GATEWAY_LOCK,
     METRICS,
     discard_unfinished,
-    open_ledger,
+    open_serving_ledger,
     spool_root,
 )
 from gateway.children import Child, Children
@@ -66,7 +66,7 @@ def serve(settings: Settings) -> int:
     log.configure(level=settings.log.level, console=_on_console(settings))
     with ExitStack() as held:
         # The ledger is opened once here: what is wrong with it is said before anything runs.
-        open_ledger(settings).database.dispose()
+        open_serving_ledger(settings).database.dispose()
         held.enter_context(_only_gateway(settings))
         discard_unfinished(settings)
         sockets = _Sockets(

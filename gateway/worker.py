@@ -9,7 +9,7 @@ from pathlib import Path
 from config import Settings
 from gateway.admissions import Admissions
 from gateway.board import Board, WorkerBoard
-from gateway.bootstrap import SNAPSHOT, open_archive, open_ledger, open_spools
+from gateway.bootstrap import SNAPSHOT, open_archive, open_serving_ledger, open_spools
 from gateway.children import Link
 from gateway.dicom.access import Registry, Rejection
 from gateway.dicom.ports import Places
@@ -205,7 +205,7 @@ def run_worker(
     """
     dicom, http = sockets
     http.close()  # the control process's, inherited with everything else
-    ledger = open_ledger(settings)
+    ledger = open_serving_ledger(settings)
     events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
     places = WorkerBoard(board, number, per_source_max=settings.dicom.associations_per_source_max)
     worker = Worker(settings, ledger, events, directories=directories, places=places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -25,15 +25,24 @@ class SqlLedger:
         *,
         within_s: float | None = None,
         guard: ClockGuard | None = None,
+        before_use: Callable[[], None] = lambda: None,
     ) -> None:
+        """`before_use` is called before each transaction and snapshot."""
         self.database = database
         self._clock = clock
         self._within_s = within_s
         self._guard = guard
+        self._before_use = before_use
 
     def within(self, seconds: float) -> SqlLedger:
         """The same ledger for whom a device waits: no answer in time is LedgerUnavailable."""
-        return SqlLedger(self.database, self._clock, within_s=seconds, guard=self._guard)
+        return SqlLedger(
+            self.database,
+            self._clock,
+            within_s=seconds,
+            guard=self._guard,
+            before_use=self._before_use,
+        )
 
     def unguarded(self) -> SqlLedger:
         """The same ledger, whatever its clock does; to confirm the clock, and for nothing else."""
@@ -42,6 +51,7 @@ class SqlLedger:
     @contextmanager
     def read(self) -> Iterator[SqlView]:
         """Open a snapshot. Raises LedgerUnavailable."""
+        self._before_use()
         with self.database.read(within_s=self._within_s) as connection:
             yield SqlView(connection, self._clock_on(connection))
 
@@ -51,6 +61,7 @@ class SqlLedger:
 
         Raises LedgerUnavailable; of this kind, ClockHeld where the ledger's clock has leapt.
         """
+        self._before_use()
         with self.database.write(within_s=self._within_s) as connection:
             if self._guard is not None:
                 self._guard.check(connection, self._clock_on(connection))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -26,6 +27,22 @@ def migrate(database: Database) -> None:
     with database.write() as connection:
         database.lock_schema(connection)
         _upgrade(connection)
+
+
+class Deferred:
+    """The migration of a database that could not be asked at the start: before its first use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._done = False
+
+    def __call__(self) -> None:
+        """Once; again after a failure. Raises LedgerUnavailable, SchemaUnknown."""
+        with self._lock:
+            if not self._done:
+                migrate(self._database)
+                self._done = True
 
 
 def _revision(connection: Connection) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.test_story import CT, MR, US
+from tests.gateway.test_story import CR, CT, MR, US
 from tests.harness import RunningGateway, wait_until
 from tests.storage.server import Server
 
@@ -15,12 +15,16 @@ from tests.storage.server import Server
 @pytest.mark.peer
 @pytest.mark.timeout(240)
 def test_new_examinations_enter_while_postgresql_stands_still(tmp_path: Path) -> None:
-    """Under way, new, suspended-from-the-start; after its return each is charged once."""
+    """Under way, new, suspended-from-the-start; after its return each is charged once.
+
+    A gateway that is started meanwhile knows from its snapshot whom to let in.
+    """
     with Server() as server:
         url = server.url("postgres").replace("postgresql+psycopg://", "postgresql://")
+        environment = {"TOLLGATE_DATABASE__URL": url, "TOLLGATE_DICOM__WORKERS": "1"}
         gateway = RunningGateway(
             tmp_path,
-            environment={"TOLLGATE_DATABASE__URL": url, "TOLLGATE_DICOM__WORKERS": "1"},
+            environment=environment,
         )
         for name, title in (("A", "CT1"), ("B", "CT2")):
             gateway.tollgate("account", "create", name, "--plan", "per-exam", "--agreement", name)
@@ -39,9 +43,13 @@ def test_new_examinations_enter_while_postgresql_stands_still(tmp_path: Path) ->
                 assert gateway.sent(US, calling="CT2").returncode != 0
                 assert gateway.metric("tollgate_examinations_provisional_total") == 2
                 assert gateway.metric("tollgate_database_up") == 0
+                assert gateway.stop() == 0
+                gateway = RunningGateway(tmp_path, environment=environment).start()
+                assert gateway.readiness()[0] == 200
+                assert gateway.sent(CR).returncode == 0
             gateway.drained()
             meters = gateway.json("account", "show", "A")["meters"]["exam"]
-            assert (meters["available"], meters["used"]) == (997, 3)
+            assert (meters["available"], meters["used"]) == (996, 4)
             assert gateway.json("account", "show", "B")["meters"]["exam"]["used"] == 0
             assert gateway.run("verify").returncode == 0
             assert gateway.stop() == 0
