@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ _FILE_STOP_S = 3.0
 _REGISTER_STOP_S = 1.0
 _SPOOL_BEAT_STOP_S = 1.0
 _BEAT_S = 1.0
+_SWITCH_S = 0.001
 
 
 class RegistryReader:
@@ -203,6 +205,8 @@ def run_worker(
 
     `sockets` are the DICOM side's and the HTTP side's; `directories` this worker's spools.
     """
+    # An association's thread that wants to answer waits no longer than this for the filer's.
+    sys.setswitchinterval(_SWITCH_S)
     dicom, http = sockets
     http.close()  # the control process's, inherited with everything else
     ledger = open_serving_ledger(settings)
