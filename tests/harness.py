@@ -73,7 +73,8 @@ class RunningGateway:
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        if not self._listening.wait(_START_S) or self.process.poll() is not None:
+        # A log that ended without a port is a gateway that ends, though it may not be gone yet.
+        if not self._listening.wait(_START_S) or not self.dicom_port:
             self.kill()
             raise AssertionError(f"the gateway did not start: {self.log} {self.errors}")
         return self
