@@ -18,12 +18,12 @@ from pynetdicom.association import Association
 
 from config.settings import DicomSettings
 from gateway.dicom.access import Accepted, Registry, Rejection
-from gateway.dicom.collecting import CollectingLane
 from gateway.dicom.request import Checked, StoreRequest, check_request
 from gateway.dicom.scp import StorageScp
 from gateway.dicom.services import Service
 from gateway.dicom.status import STORED, Failure, StoreAnswer, answer_for
 from storage.records import Device, Grouping, Incoming, Institution
+from tests.gateway.dicom.collecting import CollectingLane
 
 WAIT_S = 20.0
 """No test waits this long unless something is broken."""
