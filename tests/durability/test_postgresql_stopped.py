@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from gateway.bootstrap import ARCHIVE
-from tests.benchmarks.peers.processes import descendants
 from tests.durability.aftermath import digest_of
 from tests.durability.figures import record
 from tests.durability.scu import STORED, association, image, store
@@ -29,19 +24,6 @@ from tests.durability.test_under_load import (
 )
 from tests.harness import RunningGateway, wait_until
 from tests.storage.server import Server
-
-
-@contextmanager
-def stopped(server: Server) -> Iterator[None]:
-    """All processes of the server stand still: connections stay open and say nothing."""
-    pids = descendants(server.pid)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def filed(url: str, data_dir: Path) -> dict[str, str]:
@@ -70,7 +52,7 @@ def test_while_postgresql_stands_still_admitted_examinations_go_on(
             senders = Senders(gateway.dicom_port, [further(n) for n in range(SENDERS)])
             senders.start()
             senders.await_answers(100)
-            with stopped(server):
+            with server.stopped():
                 before, sent = resident_bytes(gateway), len(senders.acknowledged)
                 threading.Event().wait(OUTAGE_S)
                 grown = resident_bytes(gateway) - before
