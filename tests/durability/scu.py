@@ -78,6 +78,10 @@ def associate(
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = WAIT_S
     entity.add_requested_context(sop_class, EXPLICIT_LITTLE)
     opened = entity.associate(host, port, ae_title=called, bind_address=(source, 0))
+    if opened.is_aborted:
+        # pynetdicom's requestor takes a rejection for a connection that never was if its reactor
+        # has closed the socket before its waiting thread looks: ask again.
+        opened = entity.associate(host, port, ae_title=called, bind_address=(source, 0))
     if opened.dul.socket is not None and opened.dul.socket.socket is not None:
         _CONNECTIONS[opened] = opened.dul.socket.socket
     return opened

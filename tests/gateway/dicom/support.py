@@ -200,7 +200,8 @@ class Gate:
             entity.add_requested_context(sop_class, syntaxes)
         association = entity.associate("127.0.0.1", self.port, ae_title=called)
         if association.is_aborted:
-            # Rarely, on a busy machine, pynetdicom's requestor takes a quick rejection for a loss.
+            # pynetdicom's requestor takes a rejection for a connection that never was if its
+            # reactor has closed the socket before its waiting thread looks: ask again.
             association = entity.associate("127.0.0.1", self.port, ae_title=called)
         _leave_responses_alone(association)
         return association
