@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import documents, output, session, units
-from gateway.cli.exam import NO_SUCH
+from gateway.cli import documents, lookup, output, session, units
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
-from gateway.cli.problem import REFUSED, Problem
+from gateway.cli.problem import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.damage import Overview
     from storage.ledger import SqlLedger
-    from storage.view import SqlView
 
 app = noun("The archive of stored instances: read again, and what was found damaged.")
 
@@ -68,22 +66,14 @@ def check(
     with session.opened(context) as ledger:
         if everything or exams:
             with ledger.read() as view:
-                chosen = None if everything else [_exam_id(view, one) for one in exams or ()]
+                named = [lookup.examination(view, one).row.id for one in exams or ()]
+            chosen = None if everything else named
             _read_again(context, ledger, chosen)
         with ledger.read() as view:
             found = overview(view)
     _tell(found, as_json=as_json)
     if found.damaged:
         raise typer.Exit(REFUSED)
-
-
-def _exam_id(view: SqlView, given: str) -> str:
-    from storage.reports import examination
-
-    detail = examination(view, given.strip())
-    if detail is None:
-        raise Problem(NO_SUCH)
-    return detail.row.id
 
 
 def _read_again(context: typer.Context, ledger: SqlLedger, chosen: Sequence[str] | None) -> None:

@@ -10,7 +10,6 @@ from rich.text import Text
 from gateway.cli import documents, lookup, output, session, units
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
-from gateway.cli.problem import Problem
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -35,8 +34,6 @@ ExamArgument = Annotated[
 LimitOption = Annotated[
     int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="Show the latest N.")
 ]
-
-NO_SUCH = "no examination has that id, or several have that study; see: tollgate exam list"
 
 app = noun("What was uploaded: examinations, their instances and charges.")
 
@@ -100,13 +97,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one examination with its patient, series and findings."""
-    from storage.reports import examination
-
     with session.reading(context) as view:
-        detail = examination(view, exam.strip())
+        detail = lookup.examination(view, exam)
         zones = {account.name: account.zone for account in view.accounts()}
-    if detail is None:
-        raise Problem(NO_SUCH)
     if as_json:
         output.document(documents.examination_detail(detail))
         return

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import exam as exam_noun
-from gateway.cli import output, session, units
+from gateway.cli import lookup, output, session, units
 from gateway.cli.acts import Actor, Reason, Yes, accepted, confirm
-from gateway.cli.exam import NO_SUCH, ExamArgument
+from gateway.cli.exam import ExamArgument
 from gateway.cli.group import examples
 from gateway.cli.output import AsJson
 from gateway.cli.problem import Problem
@@ -47,20 +47,15 @@ def delete(
     Before the end of its retention this needs --override.
     """
     from storage.deletion import Retained, delete_examination
-    from storage.reports import examination
 
     def question(view: SqlView) -> str:
-        detail = examination(view, exam.strip())
-        if detail is None:
-            raise Problem(NO_SUCH)
+        detail = lookup.examination(view, exam)
         size = f"{units.count(detail.row.instances)} instances, {units.size(detail.row.bytes)}"
         return f"Delete examination {detail.row.id}, {size}?"
 
     confirm(context, question, yes=yes)
     with session.writing(context) as work:
-        detail = examination(work, exam.strip())
-        if detail is None:
-            raise Problem(NO_SUCH)
+        detail = lookup.examination(work, exam)
         zone = next(one.zone for one in work.accounts() if one.name == detail.row.account)
         result = delete_examination(
             work, detail.row.id, actor=actor, reason=reason, override=override
@@ -103,15 +98,12 @@ def reverse(
     """
     from quota import correction
     from quota.action import By
-    from storage.reports import examination
 
     def question(view: SqlView) -> str:
         return f"Take back the charge of examination {_known(view)[0]}?"
 
     def _known(view: SqlView) -> tuple[str, str]:
-        detail = examination(view, exam.strip())
-        if detail is None:
-            raise Problem(NO_SUCH)
+        detail = lookup.examination(view, exam)
         return detail.row.id, detail.row.account
 
     confirm(context, question, yes=yes)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import exam_acts, output, session, units
-from gateway.cli.exam import NO_SUCH, ExamArgument
+from gateway.cli import exam_acts, lookup, output, session, units
+from gateway.cli.exam import ExamArgument
 from gateway.cli.group import examples
 from gateway.cli.output import AsJson
 from gateway.cli.problem import REFUSED, Problem
@@ -45,12 +45,9 @@ def export(
     from gateway.bootstrap import open_archive
     from storage.export import export as run
     from storage.export import items
-    from storage.reports import examination
 
     with session.reading(context) as view:
-        detail = examination(view, exam.strip())
-        if detail is None:
-            raise Problem(NO_SUCH)
+        detail = lookup.examination(view, exam)
         wanted = items(view, detail.row.id)
     if not wanted:
         raise Problem(f"examination {detail.row.id} has no instances: it was deleted")

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import documents_ledger, lookup, output, session, units, values
-from gateway.cli.exam import LIMIT, NO_SUCH, LimitOption
+from gateway.cli.exam import LIMIT, LimitOption
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
-from gateway.cli.problem import Problem
 
 if TYPE_CHECKING:
     from quota.account import Account
     from storage.reports_ledger import EntryRow, PostingRow
-    from storage.view import SqlView
 
 app = noun("What was booked: postings whose entries sum to zero. They never change.")
 
@@ -71,7 +69,7 @@ def list_(
             view,
             account_id=account_id,
             meter=meter,
-            examination_id=None if exam is None else _examination_id(view, exam),
+            examination_id=None if exam is None else lookup.examination(view, exam).row.id,
             limit=limit + 1,
         )
     output.hint_at_more(len(rows), limit)
@@ -84,15 +82,6 @@ def list_(
         [_row(row, accounts[row.account_id]) for row in rows],
         empty="nothing was booked",
     )
-
-
-def _examination_id(view: SqlView, reference: str) -> str:
-    from storage.reports import examination
-
-    detail = examination(view, reference.strip())
-    if detail is None:
-        raise Problem(NO_SUCH)
-    return detail.row.id
 
 
 def _row(row: PostingRow, account: Account) -> list[output.Cell]:

@@ -156,7 +156,9 @@ def revoke(
     with session.writing(context) as work:
         known = next((one for one in work.licences() if one.id == licence), None)
         if known is None:
-            raise Problem(f"there is no licence {licence}; see: tollgate licence list")
+            raise lookup.unknown(
+                "licence", f"there is no licence {licence}; see: tollgate licence list"
+            )
         revoked = granting.revoke(work, known, by=by)
         if isinstance(revoked, Rejected):
             raise Problem(revoked.message, rule=revoked.rule)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quota.order import Order
     from storage.consortia import Consortium
     from storage.records import Institution
+    from storage.reports import ExaminationDetail
     from storage.view import SqlView
 
 
@@ -28,6 +29,15 @@ class _Named(Protocol):
 
 
 _T = TypeVar("_T", bound=_Named)
+
+_RULES = {"order": "ORD-2"}
+"""What is unknown is refused by the rule that says how it is known: an order by its number. Where
+the quota's rules name none it is called by the noun of their §1: ACCOUNT, INSTITUTION, ..."""
+
+
+def unknown(kind: str, message: str) -> Problem:
+    """What to raise where no `kind` of thing is what was asked for."""
+    return Problem(message, rule=_RULES.get(kind, kind.upper()))
 
 
 def account(view: SqlView, reference: str) -> Account:
@@ -69,6 +79,19 @@ def order(view: SqlView, number: str) -> Order:
     return known
 
 
+def examination(view: SqlView, reference: str) -> ExaminationDetail:
+    """The examination of that id, or of a study that only one institution has; raises Problem."""
+    from storage import reports
+
+    known = reports.examination(view, reference.strip())
+    if known is None:
+        raise unknown(
+            "examination",
+            "no examination has that id, or several have that study; see: tollgate exam list",
+        )
+    return known
+
+
 def _one(kind: str, reference: str, things: Sequence[_T]) -> _T:
     wanted = reference.strip()
     # An id goes first: no name has digits only, so this hides nothing.
@@ -84,6 +107,6 @@ def _one(kind: str, reference: str, things: Sequence[_T]) -> _T:
 def _unknown(kind: str, wanted: str, known: Sequence[str]) -> Problem:
     if not known:
         verb = "place" if kind == "order" else "create"
-        return Problem(f"there is no {kind} yet; begin with: tollgate {kind} {verb} --help")
+        return unknown(kind, f"there is no {kind} yet; begin with: tollgate {kind} {verb} --help")
     hint = did_you_mean(wanted, known) or f"; see: tollgate {kind} list"
-    return Problem(f"there is no {kind} {wanted!r}{hint}")
+    return unknown(kind, f"there is no {kind} {wanted!r}{hint}")

@@ -137,7 +137,9 @@ def accept(
 def _known(view: SqlView, service_id: int) -> BoughtService:
     known = next((one for one in view.services() if one.id == service_id), None)
     if known is None:
-        raise Problem(f"there is no service {service_id}; see: tollgate service list")
+        raise lookup.unknown(
+            "service", f"there is no service {service_id}; see: tollgate service list"
+        )
     return known
 
 

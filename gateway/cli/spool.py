@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli import output, session, units, values
+from gateway.cli import lookup, output, session, units, values
 from gateway.cli.acts import Actor, Reason, Yes, accepted, confirm
 from gateway.cli.documents import instant_text
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
-from gateway.cli.problem import Problem
 from quota.time import MICROSECONDS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def declare_lost(
     def question(view: SqlView) -> str:
         one = next((one for one in spool_register.registered(view) if one.id == spool_id), None)
         if one is None:
-            raise Problem(_NO_SUCH)
+            raise lookup.unknown("spool", _NO_SUCH)
         what = f"{units.count(one.records)} records, {units.size(one.bytes)}"
         return f"Give up spool {one.id} of {one.host}, with {what} when it was last seen?"
 
@@ -104,7 +103,7 @@ def declare_lost(
         by = By(actor=actor, reason=reason)
         outcome = accepted(spool_register.declare_lost(work, spool_id, by=by))
         if outcome is None:
-            raise Problem(_NO_SUCH)
+            raise lookup.unknown("spool", _NO_SUCH)
         work.commit()
         now = work.clock()
     if as_json:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
-from config import Settings
+from config import DatabaseSettings, Settings
 from gateway.bootstrap import open_ledger
 from gateway.cli.app import app
 from quota import service
@@ -36,11 +37,14 @@ class Cli:
     """`tollgate` on one data directory."""
 
     data_dir: Path
+    database_url: str = ""
+    """Where the ledger is, if not in the data directory."""
 
     def run(self, *arguments: str, terminal: bool = False, width: int = 120) -> Result:
         """Run a command; `terminal` makes it believe that a person looks on."""
         environment: Mapping[str, str | None] = {
             "TOLLGATE_DATA_DIR": str(self.data_dir),
+            "TOLLGATE_DATABASE__URL": self.database_url or None,
             "FORCE_COLOR": "1" if terminal else None,
             "TTY_COMPATIBLE": None,
             "NO_COLOR": "1" if terminal else None,
@@ -97,7 +101,8 @@ class Cli:
 
     def ledger(self, *, clock: Callable[[], Instant] = system_clock) -> SqlLedger:
         """The ledger behind it all."""
-        return open_ledger(Settings(data_dir=self.data_dir), clock=clock)
+        database = DatabaseSettings(url=SecretStr(self.database_url))
+        return open_ledger(Settings(data_dir=self.data_dir, database=database), clock=clock)
 
     def upload(self, *, examinations: int, hours_ago: float = 0, first: int = 0) -> list[str]:
         """File examinations of one instance each, as a gateway would have; returns their ids."""
