@@ -138,7 +138,7 @@ class Book:
         self.tell(notice.of_credit(self.meter, package, at=self.at))
         if package.effective_at <= self.at:
             self.materialise([package])
-        if not package.expired(self.at):
+            # One that came after its expiry has lapsed just now: nothing is left of it to pay with.
             self.offset(package)
         self.turn_clock()
 

@@ -108,8 +108,9 @@ MUTANTS = (
     ),
     _mutant(
         *("ORD-3", "one credited after its expiry pays debts", _BOOK),
-        "        if not package.expired(self.at):\n            self.offset(package)",
-        "        self.offset(package)",
+        "        if package.effective_at <= self.at:\n            self.materialise([package])\n",
+        "        self.offset(package)\n"
+        "        if package.effective_at <= self.at:\n            self.materialise([package])\n",
     ),
     _mutant(
         *("§3", "what is left does not lapse at the expiry", _BOOK),
