@@ -7,74 +7,15 @@ from dataclasses import replace
 import pytest
 
 from quota import service
-from quota.account import EXAM, Account, Plan
+from quota.account import EXAM, Plan
 from quota.admission import RefusalReason, Refused
 from quota.errors import LedgerBroken, UnknownAccount, UnknownOrder
-from quota.order import Order, OrderRequest, OrderState, Rejected
-from quota.service import Admission, Admitted, MeterReading
+from quota.order import Order, OrderState, Rejected
+from quota.service import Admitted
 from quota.standing import Status
-from storage.memory import MemoryLedger
+from storage.memory import MemoryWork
+from tests.quota.bench import Bench
 from tests.quota.makers import DAY, HOUR, NOON, an_order
-
-
-class Bench:
-    """An account on a store in memory, with a clock that is set by hand."""
-
-    def __init__(self, *, plan: Plan = Plan.PER_EXAM) -> None:
-        self.now = NOON
-        self.ledger = MemoryLedger(lambda: self.now)
-        with self.ledger.begin() as work:
-            account = work.add_account(
-                name="North", plan=plan, agreement_no="AG-1", timezone="Asia/Shanghai"
-            )
-            work.commit()
-        assert account is not None
-        self.account: Account = account
-
-    def place(self, request: OrderRequest) -> Order | Rejected:
-        """Place and commit."""
-        with self.ledger.begin() as work:
-            placed = service.place(work, request)
-            work.commit()
-        return placed
-
-    def pay(self, number: str) -> Order:
-        """Pay and commit."""
-        with self.ledger.begin() as work:
-            paid = service.pay(work, number)
-            work.commit()
-        return paid
-
-    def credit(self, number: str) -> Order:
-        """Credit and commit."""
-        with self.ledger.begin() as work:
-            credited = service.credit(work, number)
-            work.commit()
-        return credited
-
-    def buy(self, quantity: int, number: str = "SO-1") -> None:
-        """Place, pay and credit one line."""
-        self.place(an_order(quantity, number=number))
-        self.pay(number)
-        self.credit(number)
-
-    def admit(self, examination_id: str) -> Admission:
-        """Admit, and commit unless refused."""
-        with self.ledger.begin() as work:
-            admission = service.admit(work, self.account, examination_id)
-            if isinstance(admission, Admitted):
-                work.commit()
-        return admission
-
-    def reading(self) -> MeterReading:
-        """The exam meter now."""
-        with self.ledger.read() as view:
-            return service.read_meter(view, self.account, EXAM)
-
-    def postings(self) -> int:
-        """How long the journal is."""
-        with self.ledger.read() as view:
-            return len(view.postings(self.account.id, EXAM))
 
 
 @pytest.fixture
@@ -94,6 +35,25 @@ def test_an_examination_is_charged_once_however_often_it_is_admitted(bench: Benc
 
     assert again == first
     assert (bench.postings(), bench.reading().meter.consumed) == (length, meter)
+
+
+def test_an_examination_is_kept_as_long_as_the_package_that_pays_for_it_says(
+    bench: Bench,
+) -> None:
+    """§8: the storage years of its own package, 15 while it is owed; noon in UTC, all years."""
+    bench.place(an_order(1_000, storage_years=5))
+    bench.pay("SO-1")
+    bench.credit("SO-1")
+
+    terms = []
+    for n in range(1_001):
+        admitted = bench.admit(f"exam-{n}")
+        assert isinstance(admitted, Admitted)
+        assert admitted.retained_until is not None
+        terms.append(round((admitted.retained_until - admitted.admitted_at) / DAY))
+
+    assert (terms[0], terms[999], terms[1_000]) == (5 * 365 + 1, 5 * 365 + 1, 15 * 365 + 4)
+    assert bench.admit("exam-0") == bench.admit("exam-0")
 
 
 def test_a_known_examination_is_admitted_in_any_state(bench: Bench) -> None:
@@ -176,6 +136,24 @@ def test_crediting_twice_makes_one_package(bench: Bench) -> None:
 
     assert order.credited_at == NOON
     assert (bench.postings(), bench.reading().meter.purchased) == (length, 1_000)
+
+
+class Overtaken(MemoryWork):
+    """Another delivery has credited the order by the time that this one gets its lock."""
+
+    def lock_order(self, number: str) -> None:
+        """What a database does when the one before commits."""
+        self.mark_credited(number, credited_at=self.clock())
+
+
+def test_a_delivery_that_waited_for_another_credits_nothing(bench: Bench) -> None:
+    """ORD-2: whether an order is still to be credited is known only once it is locked."""
+    bench.place(an_order(1_000))
+    bench.pay("SO-1")
+    work = Overtaken(bench.ledger)
+
+    assert service.credit(work, "SO-1").state is OrderState.CREDITED
+    assert work.packages(bench.account.id) == []
 
 
 def test_an_order_is_credited_only_once_it_is_paid(bench: Bench) -> None:
