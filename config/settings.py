@@ -282,6 +282,14 @@ class SpoolSettings(_Section):
         ge=64 * KIB,
         le=GIB,
     )
+    ready_segments: int = _key(
+        2,
+        "Segments that each worker writes beforehand, so that an association's first syncs cost "
+        "half; more as demand shows; 0 means none",
+        unit="segments",
+        ge=0,
+        le=16,
+    )
     fill_max_bytes: int = _key(
         0,
         "Most that the spools of this host take; beyond it stores are answered 0xA700 and "

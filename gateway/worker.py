@@ -140,6 +140,7 @@ class Worker:
         """
         self._spool_beat.start()
         self._refusals.start()
+        self.spools[0].keep_ready(self._settings.spool.ready_segments)
         self._scp.start_on(listening)
         self.listening = True
         self._filer.start()

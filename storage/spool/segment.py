@@ -56,6 +56,8 @@ class Segment:
         self.size_bytes = size_bytes
         self.descriptor = -1
         """Open for its one appender while it is leased."""
+        self.ready = False
+        """Whether all its blocks were written before, so that a sync need not tell the log."""
         self.damages: list[Damage] = []
         self.forget(key)
 

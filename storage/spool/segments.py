@@ -11,7 +11,7 @@ from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Condition, Event, Lock
 
 from quota.time import Instant
 from storage.spool import segment as files
@@ -44,19 +44,19 @@ class Segments:
             segment_bytes=segment_bytes, limit_bytes=fill_max_bytes, pool_max=pool_max
         )
         self.health = Health(self._told)
-        self._lock = Lock()
+        self.lock = self._lock = Lock()
+        self.taken = Event()
+        """Set whenever a segment was taken: for whoever makes others ready."""
         self._changed = Condition(self._lock)
         self._waiting = 0
         self.used: dict[int, Segment] = {}
         self.unfiled_bytes = 0
         self.unfiled_records = 0
         self._failed = failed
-        self._next = 1
 
     def adopt(self, segment: Segment) -> None:
         """Recovery: take a segment over."""
-        self._next = max(self._next, segment.number + 1)
-        self.space.allocated_bytes += segment.size_bytes
+        self.space.adopt(segment)
         self.unfiled_records += segment.unreleased
         self.unfiled_bytes += sum(segment.size_of(number) for _, number in segment.pending())
         self.used[segment.number] = segment
@@ -68,7 +68,7 @@ class Segments:
         with self._lock:
             if self.health.sick:
                 return False
-            if self.space.pool:
+            if self.space.pool or self.space.underway is not None:
                 return True
             if not self.space.fits(self.space.segment_bytes):
                 return False
@@ -81,11 +81,11 @@ class Segments:
         """A segment to append to, its lease durable. Raises SpoolFull, SpoolSick."""
         with self._lock:
             self.health.require()
-            segment = self.space.pool.pop() if self.space.pool else None
-            number = self._next
+            segment, number = self.space.pick(), 0
             if segment is None:
                 self.space.reserve(self.space.segment_bytes)
-                self._next += 1
+                number = self.space.next_number()
+        self.taken.set()
         self.space.bury()
         fresh = segment is None
         try:

@@ -20,10 +20,12 @@ from storage.spool.disk import Disk
 from storage.spool.errors import RecordDamaged, SpoolUnavailable
 from storage.spool.lease import Lease
 from storage.spool.opening import Recovered
+from storage.spool.preparing import Preparing
 from storage.spool.reading import SpooledRecord, read_header
 from storage.spool.record import RecordRef
 from storage.spool.segment import Damage, Segment
 from storage.spool.segments import Segments
+from storage.spool.space import READY_SEGMENTS
 from storage.spool.usage import Usage
 
 SEGMENT_BYTES = 64 << 20
@@ -40,6 +42,7 @@ class Spool:
         self.id = uuid.UUID(directory.name)
         self.recovered = Recovered(records=0, bytes=0, torn=0, damages=())
         self._segments = segments
+        self._preparing = Preparing(segments)
         self._lock = lock
 
     @classmethod
@@ -104,9 +107,22 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the lock; leases are to be ended before. Does nothing the second time."""
+        self._preparing.stop()
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)
+
+    def keep_ready(self, segments: int = READY_SEGMENTS) -> None:
+        """Until `close`, have so many segments whose blocks were written before; 0 for none.
+
+        More of them as demand shows.
+        """
+        if segments:
+            self._preparing.start(segments)
+
+    def prepare(self) -> bool:
+        """Make one segment ready now; False if none is wanted or there is no room to spare."""
+        return self._preparing.once()
 
     @property
     def sick(self) -> bool:

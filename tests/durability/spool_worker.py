@@ -102,6 +102,7 @@ def main() -> None:
     """Run until killed."""
     root, seed, bug = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     spool = open_spool(root, DISKS[bug]())
+    spool.keep_ready()
     print("ready", flush=True)  # noqa: T201 - the pipe to the test
     numbers = count(seed * 1_000_000)
     early = bug == "answer before sync"

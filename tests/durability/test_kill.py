@@ -84,7 +84,7 @@ def test_a_kill_at_any_step_of_making_a_segment_loses_nothing(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """The association that needs a new segment is killed; what waits in others is filed."""
-    with Victim(ready(tmp_path / "data"), workers=1) as victim:
+    with Victim(ready(tmp_path / "data"), workers=1, ready_segments=0) as victim:
         victim.store([image(1)])
         for call, every in NEW_SEGMENT.items():
             before = victim.kills

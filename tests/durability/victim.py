@@ -31,6 +31,7 @@ class Victim:
 
     data_dir: Path
     workers: int = 0
+    ready_segments: int = 2
     sent: list[Image] = field(default_factory=list)
     acknowledged: list[Image] = field(default_factory=list)
     kills: int = 0
@@ -44,7 +45,10 @@ class Victim:
         return self
 
     def _start(self) -> None:
-        environment = {"TOLLGATE_DICOM__WORKERS": str(self.workers)}
+        environment = {
+            "TOLLGATE_DICOM__WORKERS": str(self.workers),
+            "TOLLGATE_SPOOL__READY_SEGMENTS": str(self.ready_segments),
+        }
         self.gateway = RunningGateway(self.data_dir, environment=environment).start()
 
     def __exit__(self, *_: object) -> None:

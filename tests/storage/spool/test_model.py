@@ -84,6 +84,11 @@ class SpoolMachine(RuleBasedStateMachine):
         lease, _ = self.open_leases.pop(index)
         lease.end()
 
+    @rule()
+    def prepare(self) -> None:
+        """A segment is made ready meanwhile."""
+        self.spool.prepare()
+
     @rule(limit=st.integers(1, 20))
     def file_oldest(self, limit: int) -> None:
         """The filer's way: the oldest first."""
