@@ -84,6 +84,7 @@ class Association:
         self.accepted: Accepted | None = None
         self.contexts: dict[int, PresentationContext] = {}
         """Accepted presentation contexts by id."""
+        self._syntaxes: dict[int, tuple[str, str]] = {}
         self.request: Request | None = None
         self.is_released = False
         self.was_aborted_here = False
@@ -164,6 +165,10 @@ class Association:
         answer, self.contexts = associate.accept(
             request, verdict.supported, pdu_bytes_max=self._limits.pdu_bytes_max
         )
+        self._syntaxes = {
+            context_id: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+            for context_id, context in self.contexts.items()
+        }
         layer.accept(answer, peer_pdu_bytes_max=request.pdu_bytes_max)
         return True
 
@@ -209,10 +214,7 @@ class Association:
 
     def sop_class_and_syntax(self, context_id: int) -> tuple[str, str] | None:
         """SOP class and transfer syntax of an accepted presentation context; None for others."""
-        context = self.contexts.get(context_id)
-        if context is None:
-            return None
-        return str(context.abstract_syntax), str(context.transfer_syntax[0])
+        return self._syntaxes.get(context_id)
 
     def respond(
         self,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.dicom.charset import decode_person_name, decode_text
 from gateway.dicom.encoding import DEFLATED_UID, encoding_of
@@ -115,7 +116,15 @@ def identity_of(elements: Mapping[Path, bytes]) -> Identity:
         accession_issuer_raw=_issuer([raw(path) for path in _ISSUER]),
         patient_id_raw=raw(_PATIENT_ID),
         study_date_raw=raw(_STUDY_DATE),
-        description=_description(raw),
+        description=_description(
+            character_set=raw(_CHARACTER_SET),
+            accession=raw(_ACCESSION_NUMBER),
+            patient_id=raw(_PATIENT_ID),
+            patient_name=raw(_PATIENT_NAME),
+            modality=raw(_MODALITY),
+            study_date=raw(_STUDY_DATE),
+            study_description=raw(_STUDY_DESCRIPTION),
+        ),
     )
 
 
@@ -125,17 +134,23 @@ def _issuer(parts: list[bytes]) -> bytes:
     return b"".join(b"%d:%s" % (len(part), part) for part in parts)
 
 
-def _description(raw: Callable[[Path], bytes]) -> StudyDescription:
-    character_set = raw(_CHARACTER_SET)
-
-    def text(path: Path) -> str:
-        return decode_text(raw(path), character_set)
-
+# All instances of a study say the same; as many studies as arrive at the same time.
+@lru_cache(maxsize=64)
+def _description(
+    *,
+    character_set: bytes,
+    accession: bytes,
+    patient_id: bytes,
+    patient_name: bytes,
+    modality: bytes,
+    study_date: bytes,
+    study_description: bytes,
+) -> StudyDescription:
     return StudyDescription(
-        accession=text(_ACCESSION_NUMBER),
-        patient_id=text(_PATIENT_ID),
-        patient_name=decode_person_name(raw(_PATIENT_NAME), character_set),
-        modality=text(_MODALITY),
-        study_date=text(_STUDY_DATE),
-        study_description=text(_STUDY_DESCRIPTION),
+        accession=decode_text(accession, character_set),
+        patient_id=decode_text(patient_id, character_set),
+        patient_name=decode_person_name(patient_name, character_set),
+        modality=decode_text(modality, character_set),
+        study_date=decode_text(study_date, character_set),
+        study_description=decode_text(study_description, character_set),
     )

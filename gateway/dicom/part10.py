@@ -14,6 +14,18 @@ _LONG = Struct("<HH2sHL")
 _VERSION = _LONG.pack(2, 0x0001, b"OB", 0, 2) + b"\x00\x01"
 
 
+def _text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
+    raw = text.encode("ascii")
+    if len(raw) % 2:
+        raw += padding
+    return _SHORT.pack(2, element, vr, len(raw)) + raw
+
+
+_IMPLEMENTATION = _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0") + _text(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "
+)
+
+
 def header(*, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble, prefix and file meta information, in explicit VR little endian.
 
@@ -27,15 +39,7 @@ def header(*, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
             _text(0x0002, b"UI", sop_class_uid, b"\0"),
             _text(0x0003, b"UI", sop_instance_uid, b"\0"),
             _text(0x0010, b"UI", transfer_syntax_uid, b"\0"),
-            _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
-            _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            _IMPLEMENTATION,
         )
     )
     return _PREAMBLE + _SHORT.pack(2, 0, b"UL", 4) + len(elements).to_bytes(4, "little") + elements
-
-
-def _text(element: int, vr: bytes, text: str, padding: bytes) -> bytes:
-    raw = text.encode("ascii")
-    if len(raw) % 2:
-        raw += padding
-    return _SHORT.pack(2, element, vr, len(raw)) + raw

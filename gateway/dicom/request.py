@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.dicom.access import Accepted
 from gateway.dicom.examination import examination_key
@@ -66,6 +67,8 @@ def check_request(request: StoreRequest, *, accepted: Accepted) -> Checked | Fai
     return check_identity(request, identity, accepted=accepted)
 
 
+# A request's UIDs are checked for the command, the data set and the answer.
+@lru_cache(maxsize=1_024)
 def is_uid(text: str, *, tolerates_leading_zeros: bool = False) -> bool:
     """PS3.5 9.1: at most 64 digits and dots, no empty component, none with a leading zero."""
     pattern = _UID_WITH_LEADING_ZEROS if tolerates_leading_zeros else _UID

@@ -7,6 +7,8 @@ windows of which only what is not understood yet is kept (`Walk`, for `gateway.d
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gateway.dicom.encoding import (
     LAYOUTS,
     SEQUENCE_TAGS,
@@ -57,8 +59,9 @@ class Walk(Place):
         data: memoryview = NOTHING,
         end: int = UNKNOWN_END,
     ) -> None:
-        top = frozenset(path[0] for path in wanted if len(path) == 1)
-        whole = Frame(kind=Kind.ELEMENTS, end=end, layout=LAYOUTS[encoding], wanted=top)
+        whole = Frame(
+            kind=Kind.ELEMENTS, end=end, layout=LAYOUTS[encoding], wanted=_wanted_in(wanted, ())
+        )
         super().__init__(whole, data)
         self.found: dict[Path, bytes] = {}
         self._paths = wanted
@@ -104,13 +107,14 @@ class Walk(Place):
             self.position = position
             if group == 0xFFFE or tag == 0:
                 return self._delimiter(frame, tag)
-            if not implicit and vr not in VRS_SHORT:
+            is_plain = vr in VRS_SHORT  # neither of undefined length nor a sequence
+            if not (is_plain or implicit):
                 length = self._long_length(frame, vr, value)
                 value += 4
             self._elements_count += 1
             if self._elements_count > ELEMENTS_MAX:
                 raise Verdict(Malformed(reason=Reason.TOO_MANY_ELEMENTS))
-            if length == _UNDEFINED or self._holds_items(frame, tag, vr):
+            if not is_plain and (length == _UNDEFINED or self._holds_items(frame, tag, vr)):
                 return self._open(frame, tag=tag, vr=vr, value=value, length=length)
             if length > end - value:
                 raise self._overrun(frame, value + length)
@@ -140,10 +144,9 @@ class Walk(Place):
         if frame.layout.implicit:
             return tag in SEQUENCE_TAGS
         # A writer that does not know the tag sends UN; only a wanted sequence is worth the guess.
-        return vr == b"SQ" or (vr == b"UN" and len(self._stack) == 1 and bool(self._inner(tag)))
-
-    def _inner(self, tag: int) -> frozenset[int]:
-        return frozenset(path[1] for path in self._paths if len(path) == 2 and path[0] == tag)
+        if vr != b"UN":
+            return vr == b"SQ"
+        return len(self._stack) == 1 and bool(_wanted_in(self._paths, (tag,)))
 
     def _open(self, frame: Frame, *, tag: int, vr: bytes, value: int, length: int) -> None:
         """Open the sequence or the encapsulated value whose value field begins at `value`."""
@@ -164,7 +167,7 @@ class Walk(Place):
                 defined=defined,
                 guessed=guessed,
                 prefix=(tag,) if top else (),
-                wanted=self._inner(tag) if top else frozenset(),
+                wanted=_wanted_in(self._paths, (tag,)) if top else frozenset(),
             )
         )
         self.position = value
@@ -264,3 +267,9 @@ class Walk(Place):
         if not whole and not padded:
             raise self._cut(frame)
         self._stack.pop()
+
+
+@lru_cache(maxsize=1_024)
+def _wanted_in(paths: frozenset[Path], prefix: Path) -> frozenset[int]:
+    """The last tags of those paths that are `prefix` and one tag more."""
+    return frozenset(path[-1] for path in paths if path[:-1] == prefix)

@@ -31,6 +31,7 @@ class Events:
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
+        self._stored = metrics.stores.labels(outcome="stored")
         self._dicom = get_logger("dicom")
         self._keeper = get_logger("keeper")
 
@@ -49,7 +50,7 @@ class Events:
 
     def instance_spooled(self, incoming: Incoming, pin: Pin, *, size_bytes: int) -> None:
         """An instance is durable, and will be acknowledged."""
-        self.metrics.stores.labels(outcome="stored").inc()
+        self._stored.inc()
         self.metrics.spool_records.inc()
         self.metrics.spool_bytes.inc(size_bytes)
         self._dicom.debug(
