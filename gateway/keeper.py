@@ -19,7 +19,13 @@ from quota.order import Order
 from storage.anchors import anchor_journal
 from storage.archive import Archive
 from storage.archive.checking import Verdict
-from storage.bookkeeping import due_meters, licences_to_remind, meters_to_close, meters_to_remind
+from storage.bookkeeping import (
+    due_meters,
+    licences_to_remind,
+    meters_to_close,
+    meters_to_remind,
+    services_to_remind,
+)
 from storage.clock_guard import beat
 from storage.conflicts import Expired, Limits, expire
 from storage.deletion import delete_objects, objects_to_delete
@@ -162,6 +168,7 @@ class Keeper:
     def _remind(self) -> None:
         with self._ledger.read() as view:
             due, ending = meters_to_remind(view), licences_to_remind(view)
+            lapsing = services_to_remind(view)
         for account_id, meter in due:
             with self._ledger.begin() as work:
                 reminder.remind(work, work.account(account_id), meter)
@@ -169,6 +176,10 @@ class Keeper:
         for licence in ending:
             with self._ledger.begin() as work:
                 reminder.remind_licence(work, licence)
+                work.commit()
+        for bought in lapsing:
+            with self._ledger.begin() as work:
+                reminder.remind_service(work, bought)
                 work.commit()
 
     def _tell(self) -> None:

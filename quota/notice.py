@@ -13,7 +13,7 @@ from quota.account import CAPACITY
 from quota.ledger import Episode, Meter
 from quota.licence import Licence, LicenceState
 from quota.package import Package
-from quota.service_term import BoughtService
+from quota.service_term import BoughtService, ServiceState
 from quota.standing import low_threshold
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 
@@ -152,6 +152,26 @@ def of_ending(ending: Licence, *, at: Instant) -> Notice | None:
         raised_at=at,
         meter=f"licence:{ending.feature}",
         details={"licence": ending.id, "expires_at": ending.ends_at, "days": days},
+    )
+
+
+def of_service_ending(ending: BoughtService, *, at: Instant) -> Notice | None:
+    """EXPIRING of a service, once for each of 30, 7 and 1 days; None where none is due.
+
+    A delivery that nobody accepts lapses though it was paid for, and maintenance ends (§8).
+    """
+    if ending.state(at) not in {ServiceState.PLACED, ServiceState.RUNNING}:
+        return None
+    days = _days_within(ending.ends_at, at=at)
+    if days is None:
+        return None
+    return Notice(
+        account_id=ending.account_id,
+        kind=NoticeKind.EXPIRING,
+        key=f"{NoticeKind.EXPIRING}:service:{ending.id}:{days}",
+        raised_at=at,
+        meter=f"service:{ending.kind}",
+        details={"service": ending.id, "expires_at": ending.ends_at, "days": days},
     )
 
 

@@ -5,6 +5,7 @@ They are one institution's, and to be used within one year of purchase (domain, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -62,6 +63,15 @@ class BoughtService:
 def ends_at(line: OrderLine, zone: ZoneInfo, *, paid_at: Instant) -> Instant:
     """TIME-5: the end of the term, or of the year within which it is to be accepted."""
     return expiry(paid_at, zone, years=line.years, months=line.months)
+
+
+def continued(known: BoughtService, beside: Iterable[BoughtService]) -> bool:
+    """Whether maintenance goes on when `known` ends: another term is bought already."""
+    return known.kind is ServiceKind.MAINTENANCE and any(
+        one.cancelled_at is None and one.ends_at > known.ends_at
+        for one in beside
+        if (one.institution_id, one.kind) == (known.institution_id, known.kind)
+    )
 
 
 def fault_in_accepting(service: BoughtService, *, at: Instant) -> Rejected | None:

@@ -11,11 +11,12 @@ from quota.hold import HoldState
 from quota.licence import Licence
 from quota.notice import NEAR, NoticeKind
 from quota.reminder import REMINDED_AHEAD
+from quota.service_term import BoughtService, ServiceKind
 from quota.statement import Month
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import tables as t
 from storage.view import SqlView
-from storage.view_bought import licence_of
+from storage.view_bought import licence_of, service_of
 
 _DAY = 86_400 * MICROSECONDS_PER_SECOND
 
@@ -104,6 +105,30 @@ def licences_to_remind(view: SqlView) -> list[Licence]:
     )
     rows = view.connection.execute(statement.order_by(one.id))
     return [licence_of(row) for row in rows]
+
+
+def services_to_remind(view: SqlView) -> list[BoughtService]:
+    """Services that wait or run, with less than 30 days to go, whose end may be untold (§10)."""
+    now = view.clock()
+    one = t.services.c
+    later = t.services.alias("later").c
+    statement = select(t.services).where(
+        one.cancelled_at.is_(None),
+        one.accepted_at.is_(None),
+        one.ends_at > now,
+        one.ends_at <= now + REMINDED_AHEAD,
+        _untold(one.ends_at, now, NoticeKind.EXPIRING, literal("service"), one.id),
+        ~exists().where(
+            one.kind == ServiceKind.MAINTENANCE,
+            later.account_id == one.account_id,
+            later.institution_id == one.institution_id,
+            later.kind == one.kind,
+            later.cancelled_at.is_(None),
+            later.ends_at > one.ends_at,
+        ),
+    )
+    rows = view.connection.execute(statement.order_by(one.id))
+    return [service_of(row) for row in rows]
 
 
 def _untold(

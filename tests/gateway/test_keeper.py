@@ -15,18 +15,24 @@ from gateway.telemetry.metrics import Metrics
 from quota import service
 from quota.account import EXAM, Account
 from quota.hold import Hold
+from quota.order import LineRequest
 from quota.statement import Finality, MeterStatement, Month, Moves
 from storage import spool_register, statements
 from storage import tables as t
 from storage.archive import LocalArchive
-from storage.bookkeeping import due_meters, licences_to_remind, meters_to_close
+from storage.bookkeeping import (
+    due_meters,
+    licences_to_remind,
+    meters_to_close,
+    services_to_remind,
+)
 from storage.ledger import SqlLedger
 from tests.quota.makers import DAY, SECOND
 from tests.storage import kit
 from tests.storage.calls import METER, buy_calls, hold
 from tests.storage.kit import HandClock, add_account, open_sqlite, top_up
 from tests.storage.server import Server
-from tests.storage.shop import a_licence, buy, enrol, licences
+from tests.storage.shop import a_licence, buy, enrol, licences, services
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +167,39 @@ def test_the_end_of_a_licence_is_told_in_the_round_that_is_due(
     with ledger.read() as view:
         expiring = [one.details for one in view.notices() if one.kind == "expiring"]
     assert [(one["licence"], one["days"]) for one in expiring] == [(1, 30), (1, 7), (1, 1)]
+
+
+def test_the_end_of_a_service_is_told_in_the_round_that_is_due(
+    kept: tuple[SqlLedger, HandClock], tmp_path: Path
+) -> None:
+    """§10, §8: what lapses unaccepted and what ends; not the accepted, cancelled, continued."""
+    ledger, clock = kept
+    account = add_account(ledger)
+    enrol(ledger, account, 1)
+    for number, kind in enumerate(("delivery", "delivery", "delivery", "maintenance"), start=1):
+        buy(ledger, account, f"S-{number}", LineRequest(meter=f"service:{kind}", quantity=1))
+    with ledger.begin() as work:
+        work.end_service(2, accepted_at=clock.at)
+        work.end_service(3, cancelled_at=clock.at)
+        work.commit()
+    ends_at = services(ledger)[0].ends_at
+    runner, _ = keeper(ledger, tmp_path)
+
+    clock.at = ends_at - 30 * DAY
+    runner.round()
+    clock.at += DAY
+    line = LineRequest(meter="service:maintenance", quantity=1)
+    buy(ledger, account, "S-5", line)
+    for left in (8, 7, 1, 0):
+        clock.at = ends_at - left * DAY
+        runner.round()
+        with ledger.read() as view:
+            assert services_to_remind(view) == []
+
+    with ledger.read() as view:
+        expiring = [one.details for one in view.notices() if one.kind == "expiring"]
+    told = [(one["service"], one["days"]) for one in expiring]
+    assert told == [(1, 30), (4, 30), (1, 7), (1, 1)]
 
 
 def test_the_charge_of_what_never_came_is_taken_back_within_a_minute(
