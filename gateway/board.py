@@ -29,6 +29,8 @@ _ROW = struct.Struct("<IIqqqqqq16s16s46s")
 # version, process, heartbeat, what keeps it from taking instances in
 _STATE = struct.Struct("<IIq200s")
 _ROW_BYTES = 256
+_OWN, _FILER, _STATES = -1, -2, 2
+"""The rows of states: a worker's own, its filer's, and how many there are."""
 _READ_ATTEMPTS = 100
 _SILENT_AFTER_US = 10_000_000
 
@@ -50,9 +52,8 @@ class LiveAssociation:
 
 
 class Board:
-    """The mapped file. Each worker has a row for its state and `associations_max` others.
-
-    So one worker may have all the associations of the host.
+    """The mapped file. Each worker has a row for its state, one for its filer's, and
+    `associations_max` others, so that one worker may have all the associations of the host.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -72,7 +73,7 @@ class Board:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _ROW_BYTES * (1 + workers * (1 + associations_max)))
+            os.ftruncate(descriptor, _ROW_BYTES * (1 + workers * (_STATES + associations_max)))
             os.pwrite(descriptor, _HEADER.pack(_MAGIC, workers, associations_max, os.getpid()), 0)
         finally:
             os.close(descriptor)
@@ -89,28 +90,33 @@ class Board:
 
     def clear(self, worker: int) -> None:
         """Forget a worker that is gone, and what it had open."""
-        first, size = self._place(worker, -1), _ROW_BYTES * (1 + self.associations_max)
+        first, size = self._place(worker, _OWN), _ROW_BYTES * (1 + self.associations_max)
         self._map[first : first + size] = bytes(size)
 
     def beat(self, worker: int, reasons: list[str], *, for_s: float = 0.0) -> None:
         """A worker lives, and will for `for_s` seconds; `reasons` keep it from taking anything."""
         until = _now() + round(for_s * MICROSECONDS_PER_SECOND)
         state = (os.getpid(), until, "\n".join(reasons).encode()[:200])
-        self._write(_STATE, self._place(worker, -1), state)
+        self._write(_STATE, self._place(worker, _OWN), state)
+
+    def filer_runs(self, worker: int) -> None:
+        """This process files for a worker."""
+        self._write(_STATE, self._place(worker, _FILER), (os.getpid(), _now(), b""))
 
     def pids(self) -> dict[str, int]:
-        """The supervisor's process and those of its workers, by name."""
+        """The supervisor's process, those of its workers and of their filers, by name."""
         found = {"supervisor": self.supervisor_pid}
         for worker in range(self.workers):
-            if pid := self._read(_STATE, self._place(worker, -1))[1]:
-                found[f"worker-{worker}"] = int(pid)
+            for name, row in (("worker", _OWN), ("filer", _FILER)):
+                if pid := self._read(_STATE, self._place(worker, row))[1]:
+                    found[f"{name}-{worker}"] = int(pid)
         return found
 
     def not_ready(self) -> list[str]:
         """What keeps the workers from taking instances in; those that said nothing lately too."""
         reasons = []
         for worker in range(self.workers):
-            _, _, beat_at, said = self._read(_STATE, self._place(worker, -1))
+            _, _, beat_at, said = self._read(_STATE, self._place(worker, _OWN))
             if beat_at < _now() - _SILENT_AFTER_US:
                 reasons.append(f"worker {worker} does not run")
             reasons += _text(said).splitlines()
@@ -179,8 +185,8 @@ class Board:
         )
 
     def _place(self, worker: int, row: int) -> int:
-        """Where a row begins; the state's is -1."""
-        return _ROW_BYTES * (2 + worker * (1 + self.associations_max) + row)
+        """Where a row begins; those of states are below zero."""
+        return _ROW_BYTES * (1 + _STATES + worker * (_STATES + self.associations_max) + row)
 
 
 class WorkerBoard:

@@ -15,11 +15,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 from typing import Any
 
+EXIT_SICK = 3
+"""The status of a child whose disk failed: whoever watches the gateway is to start it anew."""
 _FORK = multiprocessing.get_context("fork")
 _RESTART_FIRST_S = 0.2
 _RESTART_MAX_S = 10.0
@@ -161,13 +165,16 @@ class Children:
 
     def _fork(self, name: str, run: Callable[[Link], int]) -> tuple[ForkProcess, Connection]:
         hear, tell = _FORK.Pipe(duplex=False)
-        process = _FORK.Process(target=self._be, args=(run, tell), name=name)
+        process = _FORK.Process(target=self._be, args=(name, run, tell), name=name)
         process.start()
         tell.close()
         return process, hear
 
-    def _be(self, run: Callable[[Link], int], tell: Connection) -> None:
+    def _be(self, name: str, run: Callable[[Link], int], tell: Connection) -> None:
         """In the child: let go of what is the supervisor's, and run."""
+        with suppress(OSError):
+            # So that `top`, and a test, can tell it from the others.
+            Path("/proc/self/comm").write_text(name)
         os.close(self._held)
         for child in self._children:
             child.connection.close()

@@ -1,7 +1,7 @@
 """The store lane: one instance from its first bytes to the spool, and the answer.
 
 Order, always: data set whole and checked → its examination pinned → record header and one
-fdatasync → 0x0000. Everything else happens behind the answer (`gateway/filer.py`).
+fdatasync → 0x0000. Everything else happens behind the answer (`gateway/filing.py`).
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class SpoolBeat:
         self.tell(closing=True)
 
     def sample(self) -> None:
-        """See whose records wait, every few seconds; on the filer's thread, which releases them."""
+        """See whose records wait, every few seconds; on the thread which releases them."""
         now_s = time.monotonic()
         if now_s < self._sample_at_s:
             return

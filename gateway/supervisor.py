@@ -27,12 +27,14 @@ from gateway.bootstrap import (
     open_serving_ledger,
     spool_root,
 )
-from gateway.children import Child, Children
+from gateway.children import EXIT_SICK, Child, Children
 from gateway.control import run_control
+from gateway.desk_link import pair
 from gateway.dicom.listener import listen
+from gateway.filer import run_filer
 from gateway.telemetry import log, multiprocess
 from gateway.version import VERSION
-from gateway.worker import EXIT_SICK, run_worker
+from gateway.worker import run_worker
 from storage.errors import StorageError
 from storage.spool import spools
 from storage.sqlite import try_lock_file
@@ -43,7 +45,7 @@ _LOCK_S = 5.0
 _WAIT_S = 60.0
 _BEYOND_DRAIN_S = 8.0
 """What follows a worker's drain: its aborts, its register, its spool."""
-_CONTROL_S = 5.0
+_END_S = 5.0
 
 
 class GatewayError(StorageError):
@@ -94,6 +96,9 @@ class _Supervisor:
         )
         # Dealt out before anybody opens one, so that a restarted worker gets its own again.
         self._spools = spools.deal(spool_root(settings), settings.dicom.worker_count)
+        self._desks = [pair() for _ in self._spools]
+        self._workers: list[Child] = []
+        self._filers: list[Child] = []
         multiprocess.prepare(settings.data_dir / METRICS)
 
     def __enter__(self) -> _Supervisor:
@@ -105,40 +110,46 @@ class _Supervisor:
     def __exit__(self, *_: object) -> None:
         self._children.close()
         self._board.close()
+        for desk, other in self._desks:
+            desk.close()
+            other.close()
 
     def run(self) -> int:
         """Start, watch, drain."""
-        workers = self._start()
+        self._start()
         sick = self._watch()
         if self._received:
             self._logger.info("drain_began", signal=signal.Signals(self._received[0]).name)
-        self._drain(workers)
+        self._drain()
         return int(sick)
 
-    def _start(self) -> list[Child]:
+    def _start(self) -> None:
         settings, sockets = self._settings, self._sockets
         both = (sockets.dicom, sockets.http)
         self._control = self._children.add(
             "control", partial(run_control, settings, both, self._board)
         )
-        workers = [
-            self._children.add(
-                f"worker-{number}",
-                partial(run_worker, settings, number, both, self._board, directories=directories),
+        for number, ((desk, other), directories) in enumerate(
+            zip(self._desks, self._spools, strict=True)
+        ):
+            worker = partial(run_worker, settings, number, (*both, desk), self._board)
+            filer = partial(run_filer, settings, number, self._board, other)
+            self._workers.append(
+                self._children.add(f"worker-{number}", partial(worker, directories=directories))
             )
-            for number, directories in enumerate(self._spools)
-        ]
-        self._await_ready([self._control, *workers])
+            self._filers.append(
+                self._children.add(f"filer-{number}", partial(filer, directories=directories))
+            )
+        self._await_ready([self._control, *self._workers, *self._filers])
         self._logger.info(
             "gateway_started",
             version=VERSION,
             pid=os.getpid(),
-            count=len(workers),
+            count=len(self._workers),
             address=[settings.dicom.host, settings.http.host],
             port=[sockets.dicom.getsockname()[1], sockets.http.getsockname()[1]],
             data_dir=settings.data_dir,
         )
-        return workers
 
     def _await_ready(self, children: list[Child]) -> None:
         """Raises GatewayError where one of them can't start."""
@@ -147,10 +158,10 @@ class _Supervisor:
             ended = self._children.wait(min(1.0, deadline_s - time.monotonic()), self._wake)
             for child, status in ended:
                 reason = child.said.get("failed", f"its {child.name} ended with status {status}")
-                self._children.end(children, _CONTROL_S)
+                self._children.end(children, _END_S)
                 raise GatewayError(str(reason))
             if time.monotonic() > deadline_s:
-                self._children.end(children, _CONTROL_S)
+                self._children.end(children, _END_S)
                 raise GatewayError(f"not all of its processes were ready within {_START_S:.0f} s")
 
     def _watch(self) -> bool:
@@ -160,7 +171,7 @@ class _Supervisor:
             for child, status in self._children.wait(self._pause_s(), self._wake):
                 multiprocess.forget(child.process.pid)
                 sick = sick or status == EXIT_SICK
-                if child is not self._control:
+                if child in self._workers:
                     self._board.clear(int(child.name.rpartition("-")[2]))
                 pause_s = self._children.restart_later(child)
                 self._logger.error(
@@ -173,16 +184,20 @@ class _Supervisor:
     def _pause_s(self) -> float:
         return min(_WAIT_S, self._children.restart_in_s())
 
-    def _drain(self, workers: list[Child]) -> None:
-        """Workers first; control tells of them until they are gone."""
+    def _drain(self) -> None:
+        """Workers first, while their filers still file, and control tells of them.
+
+        A filer in the midst of a batch ends it; what it can't report any more is found to be
+        filed when it comes again.
+        """
         self._sockets.dicom.close()
         limit_s = self._settings.shutdown.drain_timeout_s + _BEYOND_DRAIN_S
-        self._children.end(workers, limit_s)
-        self._children.end([self._control], _CONTROL_S)
+        self._children.end(self._workers, limit_s)
+        self._children.end([*self._filers, self._control], _END_S)
         self._logger.info(
             "gateway_stopped",
-            associations=sum(child.said.get("associations", 0) for child in workers),
-            stores=sum(child.said.get("stores", 0) for child in workers),
+            associations=sum(child.said.get("associations", 0) for child in self._workers),
+            stores=sum(child.said.get("stores", 0) for child in self._workers),
         )
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:

@@ -11,11 +11,12 @@ from config import Settings
 from gateway.admissions import Admissions
 from gateway.board import Board, WorkerBoard
 from gateway.bootstrap import SNAPSHOT, open_archive, open_serving_ledger, open_spools
-from gateway.children import Link
+from gateway.children import EXIT_SICK, Link
+from gateway.desk import FilingDesk
+from gateway.desk_link import DeskServer
 from gateway.dicom.access import Registry, Rejection
 from gateway.dicom.ports import Places
 from gateway.dicom.scp import DrainReport, StorageScp
-from gateway.filer import Filer
 from gateway.intake import Intake
 from gateway.outage import ANSWER_S, LastLook, Proposals, Pulse
 from gateway.refusal_writer import RefusalWriter
@@ -25,15 +26,13 @@ from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from gateway.version import VERSION
 from quota.admission import RefusalReason
-from quota.time import MICROSECONDS_PER_SECOND, Clock
+from quota.time import Clock
 from storage import registry
 from storage.engine import system_clock
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 from storage.snapshot import Snapshot
 
-EXIT_SICK = 3
-"""The status of a worker whose disk failed: whoever watches the gateway is to start it anew."""
 # Within the 25 s of a stop, beside the drain (15 s) and what the supervisor ends after it.
 _FILE_STOP_S = 3.0
 _REGISTER_STOP_S = 1.0
@@ -76,7 +75,7 @@ class RegistryReader:
 
 
 class Worker:
-    """Takes instances in, and files them, until it is drained."""
+    """Takes instances in, and lets a filer have them, until it is drained."""
 
     def __init__(
         self,
@@ -100,16 +99,12 @@ class Worker:
         self.archive = open_archive(settings)
         self.spools = open_spools(settings, directories)
         self._refusals = RefusalWriter(ledger, failed=events.register_failed)
-        self._filer = Filer(
-            spools=self.spools,
-            ledger=ledger,
-            archive=self.archive,
-            observer=events,
-            quiet_period=round(settings.examination.quiet_period_s * MICROSECONDS_PER_SECOND),
-            clock=clock,
-            beat=lambda: self._spool_beat.sample(),  # noqa: PLW0108 - it is made after the filer
+        self.desk = FilingDesk(
+            self.spools,
+            released=self.beat,
+            beat=lambda: self._spool_beat.sample(),  # noqa: PLW0108 - it is made after the desk
         )
-        self._spool_beat = SpoolBeat(ledger, self.spools, filer=self._filer, clock=clock)
+        self._spool_beat = SpoolBeat(ledger, self.spools, filer=self.desk, clock=clock)
         last_look, pulse = LastLook(settings.data_dir / SNAPSHOT), Pulse()
         proposals = Proposals(last_look=last_look, clock=clock)
         admits = settings.spool.when_ledger_unreachable == "admit"
@@ -120,7 +115,7 @@ class Worker:
             register_refusal=self._refusals.add,
             clock=clock,
             sick=lambda: self.sick,
-            wait_for=self._filer if settings.spool.ack == "archive" else None,
+            wait_for=self.desk if settings.spool.ack == "archive" else None,
         )
         self._scp = StorageScp(
             settings=settings.dicom,
@@ -134,23 +129,19 @@ class Worker:
         self.beat()
 
     def start(self, listening: socket.socket) -> None:
-        """Accept from a socket that may be shared.
-
-        What a killed process left in the spools is filed behind the answers to come.
-        """
+        """Accept from a socket that may be shared."""
         self._spool_beat.start()
         self._refusals.start()
         self.spools[0].keep_ready(self._settings.spool.ready_segments)
         self._scp.start_on(listening)
         self.listening = True
-        self._filer.start()
 
     def drain(self) -> DrainReport:
-        """Stop listening, let stores in flight finish, file what fits; the rest waits on disk."""
+        """Stop listening, let stores in flight finish, have filed what fits; the rest waits."""
         self.listening = False
         self._scp.stop_listening()
         report = self._scp.drain(self._settings.shutdown.drain_timeout_s)
-        self._filer.stop(_FILE_STOP_S)
+        self.desk.finish(_FILE_STOP_S)
         self._refusals.stop(_REGISTER_STOP_S)
         self._spool_beat.stop(_SPOOL_BEAT_STOP_S)
         for spool in self.spools:
@@ -168,9 +159,9 @@ class Worker:
 
     @property
     def sick(self) -> bool:
-        """Whether a sync has failed in this process: nothing more may be acknowledged by it."""
+        """Whether a sync has failed here or in the filer: nothing more may be acknowledged."""
         spools = any(spool.sick for spool in self.spools)
-        return spools or self.archive.sick or self._ledger.database.sick
+        return spools or self.desk.filer_is_sick or self._ledger.database.sick
 
     def not_ready(self) -> list[str]:
         """What keeps the DICOM side from taking instances in."""
@@ -196,7 +187,7 @@ class Worker:
 def run_worker(
     settings: Settings,
     number: int,
-    sockets: tuple[socket.socket, socket.socket],
+    sockets: tuple[socket.socket, socket.socket, socket.socket],
     board: Board,
     link: Link,
     *,
@@ -204,16 +195,20 @@ def run_worker(
 ) -> int:
     """Composition root of one worker process; runs until it is told to stop, or a sync failed.
 
-    `sockets` are the DICOM side's and the HTTP side's; `directories` this worker's spools.
+    `sockets` are the DICOM side's, the HTTP side's and the worker's end of the link to its filer;
+    `directories` are this worker's spools.
     """
-    # An association's thread that wants to answer waits no longer than this for the filer's.
+    # An association's thread that wants to answer waits no longer than this for another's.
     sys.setswitchinterval(_SWITCH_S)
-    dicom, http = sockets
+    dicom, http, desk = sockets
     http.close()  # the control process's, inherited with everything else
     ledger = open_serving_ledger(settings)
     events = Events(Metrics(version=VERSION, refusal_reasons=tuple(RefusalReason)))
     places = WorkerBoard(board, number, per_source_max=settings.dicom.associations_per_source_max)
     worker = Worker(settings, ledger, events, directories=directories, places=places)
+    # What a killed process left in the spools is filed behind the answers to come.
+    server = DeskServer(worker.desk, desk)
+    server.start()
     worker.start(dicom)
     board.beat(number, worker.not_ready())
     link.say(ready=True)
@@ -224,6 +219,7 @@ def run_worker(
         log.get_logger("worker").critical("sync_failed")
     board.beat(number, ["not listening"], for_s=settings.shutdown.drain_timeout_s)
     report = worker.drain()
+    server.stop()
     link.say(associations=report.aborted + report.ended_themselves, stores=report.stores_unanswered)
     ledger.database.dispose()
     return EXIT_SICK if worker.sick else 0

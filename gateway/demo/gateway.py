@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from config import Settings
 from gateway.bootstrap import (
     discard_unfinished,
@@ -15,6 +17,7 @@ from gateway.bootstrap import (
 from gateway.control import HttpServer, KeeperThread
 from gateway.dicom.listener import listen
 from gateway.dicom.scp import DrainReport
+from gateway.filing import Filer
 from gateway.keeper import Keeper
 from gateway.telemetry.events import Events
 from gateway.telemetry.ledger_metrics import LedgerCollector
@@ -23,10 +26,12 @@ from gateway.version import VERSION
 from gateway.web.app import build_app
 from gateway.worker import Worker
 from quota.admission import RefusalReason
-from quota.time import Clock
+from quota.time import MICROSECONDS_PER_SECOND, Clock
 from storage.engine import system_clock
 from storage.errors import StorageError
 from storage.spool import spools
+
+_STOP_S = 5.0
 
 
 class Gateway:
@@ -49,6 +54,17 @@ class Gateway:
             directories=directories,
             clock=clock or system_clock,
         )
+        self._stopping = threading.Event()
+        filer = Filer(
+            desk=self.worker.desk,
+            ledger=self.ledger,
+            archive=self.worker.archive,
+            observer=self.events,
+            quiet_period=round(settings.examination.quiet_period_s * MICROSECONDS_PER_SECOND),
+            clock=clock or system_clock,
+            stopping=self._stopping,
+        )
+        self._filer = threading.Thread(target=filer.run, name="filer", daemon=True)
         self._app = build_app(registry=metrics.registry, version=VERSION, not_ready=self.not_ready)
         keeper = Keeper(
             self.ledger,
@@ -68,11 +84,14 @@ class Gateway:
         listening = listen(dicom.host, dicom.port)
         self.dicom_port = listening.getsockname()[1]
         self.worker.start(listening)
+        self._filer.start()
         self._keeper.start()
 
     def drain(self) -> DrainReport:
         """Stop taking in, finish what is in flight, stop everything."""
         report = self.worker.drain()
+        self._stopping.set()
+        self._filer.join(_STOP_S)
         self._keeper.stop()
         if self._http is not None:
             self._http.stop()

@@ -64,8 +64,6 @@ class Events:
         """An acknowledged instance left the spool."""
         incoming = arrival.incoming
         self.metrics.filing_lag.observe(lag_s)
-        self.metrics.spool_records.dec()
-        self.metrics.spool_bytes.dec(arrival.size_bytes)
         ids = {"device_id": incoming.device_id, "examination_id": filing.examination_id}
         match filing:
             case Filed():

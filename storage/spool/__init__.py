@@ -25,8 +25,8 @@ from storage.spool.errors import (
 )
 from storage.spool.lease import Lease, Reception
 from storage.spool.opening import Recovered
-from storage.spool.reading import SpooledRecord
-from storage.spool.record import RecordHeader, RecordRef
+from storage.spool.reading import SpooledRecord, read_places
+from storage.spool.record import Place, RecordHeader, RecordRef
 from storage.spool.segment import Damage
 from storage.spool.spool import Spool
 from storage.spool.usage import Usage
@@ -35,6 +35,7 @@ __all__ = [
     "Damage",
     "HeaderTooLarge",
     "Lease",
+    "Place",
     "Reception",
     "RecordDamaged",
     "RecordHeader",
@@ -49,5 +50,6 @@ __all__ = [
     "SpoolUnsuitable",
     "SpooledRecord",
     "Usage",
+    "read_places",
     "spools",
 ]

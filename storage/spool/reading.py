@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +13,19 @@ from typing import BinaryIO
 from xxhash import xxh3_128
 
 from storage.spool.disk import open_file
-from storage.spool.errors import RecordDamaged
+from storage.spool.errors import RecordDamaged, SpoolUnavailable
 from storage.spool.record import (
     PAGE_BYTES,
     Envelope,
     LeaseKey,
+    Place,
     RecordHeader,
     RecordRef,
     decode_metadata,
     metadata_digest,
     read_envelope,
 )
+from storage.spool.segment import path_of
 
 CHUNK_BYTES = 1 << 20
 
@@ -77,6 +79,44 @@ class SpooledRecord:
     def _fail(self, what: str) -> None:
         self._damaged(self.ref, what)
         raise RecordDamaged(f"a record of segment {self.ref.segment} is damaged: {what}")
+
+
+def read_places(
+    directory: Path, places: Sequence[Place], *, damaged: Callable[[RecordRef, str], None]
+) -> list[SpooledRecord]:
+    """The records at `places` of the spool in `directory`; `damaged` is told of those left out.
+
+    Raises SpoolUnavailable where a segment can't be read.
+    """
+    records: list[SpooledRecord] = []
+    opened: dict[int, int] = {}
+    try:
+        for place in places:
+            path = path_of(directory, place.ref.segment)
+            if place.ref.segment not in opened:
+                opened[place.ref.segment] = open_file(path, os.O_RDONLY)
+            try:
+                envelope, header = read_header(opened[place.ref.segment], place.key, place.offset)
+            except RecordDamaged as error:
+                damaged(place.ref, str(error))
+                continue
+            records.append(
+                SpooledRecord(
+                    ref=place.ref,
+                    header=header,
+                    body_size=envelope.body_size,
+                    _path=path,
+                    _envelope=envelope,
+                    _damaged=damaged,
+                )
+            )
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise SpoolUnavailable(f"the spool {directory} can't be read ({why})") from error
+    finally:
+        for descriptor in opened.values():
+            os.close(descriptor)
+    return records
 
 
 class FilePart(io.RawIOBase):

@@ -82,6 +82,20 @@ class LeaseKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a record that is to be filed lies, for whoever reads it: another process may."""
+
+    ref: RecordRef
+    nonce: bytes
+    offset: int
+
+    @property
+    def key(self) -> LeaseKey:
+        """What its header page is keyed with."""
+        return LeaseKey(nonce=self.nonce, generation=self.ref.generation)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
     """What a header page says of its record's place, sizes (in bytes) and checksums."""
 

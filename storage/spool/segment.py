@@ -24,7 +24,7 @@ from storage.spool.layout import (
     released_pages,
     seal_page,
 )
-from storage.spool.record import LeaseKey, whole_pages
+from storage.spool.record import LeaseKey, Place, RecordRef, whole_pages
 
 NEVER_LEASED = LeaseKey(nonce=bytes(16), generation=0)
 _LOST = 0
@@ -168,6 +168,12 @@ class Segment:
         for number in range(self._first_open(), len(self.offsets)):
             if self.is_pending(number):
                 yield self.received[number], number
+
+    def place(self, number: int) -> Place:
+        """Where a record lies."""
+        key = self.key
+        ref = RecordRef(segment=self.number, generation=key.generation, number=number)
+        return Place(ref=ref, nonce=key.nonce, offset=self.offsets[number])
 
     def oldest(self) -> Instant | None:
         """received_at of the oldest record that was neither filed nor written off."""

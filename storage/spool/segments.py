@@ -17,7 +17,7 @@ from quota.time import Instant
 from storage.spool import segment as files
 from storage.spool.disk import Disk, open_file
 from storage.spool.health import Health
-from storage.spool.record import RecordRef
+from storage.spool.record import Place, RecordRef
 from storage.spool.segment import Damage, Segment
 from storage.spool.space import Space
 from storage.spool.usage import Usage
@@ -190,12 +190,12 @@ class Segments:
                 self._waiting -= 1
             return self.unfiled_records > 0
 
-    def unfiled(self, limit: int) -> list[tuple[Segment, int]]:
-        """The oldest records that were not released."""
+    def places(self, limit: int) -> list[Place]:
+        """Where the oldest records lie that were not released."""
         with self._lock:
             queues = [_queue(segment) for segment in self.used.values() if segment.unreleased]
-            oldest = list(islice(merge(*queues), limit))
-            return [(self.used[number], record) for _, number, record in oldest]
+            oldest = islice(merge(*queues), limit)
+            return [self.used[number].place(record) for _, number, record in oldest]
 
     def release(self, refs: Iterable[RecordRef]) -> None:
         """Forget records whose rows are committed."""

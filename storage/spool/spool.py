@@ -17,13 +17,13 @@ from quota.time import Instant
 from storage.spool import disk as disks
 from storage.spool import opening
 from storage.spool.disk import Disk
-from storage.spool.errors import RecordDamaged, SpoolUnavailable
+from storage.spool.errors import SpoolUnavailable
 from storage.spool.lease import Lease
 from storage.spool.opening import Recovered
 from storage.spool.preparing import Preparing
-from storage.spool.reading import SpooledRecord, read_header
-from storage.spool.record import RecordRef
-from storage.spool.segment import Damage, Segment
+from storage.spool.reading import SpooledRecord, read_places
+from storage.spool.record import Place, RecordRef
+from storage.spool.segment import Damage
 from storage.spool.segments import Segments
 from storage.spool.space import READY_SEGMENTS
 from storage.spool.usage import Usage
@@ -141,42 +141,23 @@ class Spool:
 
     # the filer's side
 
+    def places(self, limit: int) -> list[Place]:
+        """Where the oldest `limit` records lie that were neither released nor found damaged.
+
+        They stay there until they are released, so that another process may read them.
+        """
+        return self._segments.places(limit)
+
     def unfiled(self, limit: int) -> list[SpooledRecord]:
         """The oldest `limit` records that were not released; damaged ones are left out.
 
         Raises SpoolUnavailable where a segment can't be read.
         """
-        records: list[SpooledRecord] = []
-        opened: dict[int, int] = {}
-        try:
-            for segment, number in self._segments.unfiled(limit):
-                if segment.number not in opened:
-                    opened[segment.number] = disks.open_file(segment.path, os.O_RDONLY)
-                record = self._read(segment, number, opened[segment.number])
-                if record is not None:
-                    records.append(record)
-        except OSError as error:
-            raise _unavailable(self.directory, error) from error
-        finally:
-            for descriptor in opened.values():
-                os.close(descriptor)
-        return records
+        return read_places(self.directory, self.places(limit), damaged=self.damaged)
 
-    def _read(self, segment: Segment, number: int, descriptor: int) -> SpooledRecord | None:
-        ref = RecordRef(segment=segment.number, generation=segment.key.generation, number=number)
-        try:
-            envelope, header = read_header(descriptor, segment.key, segment.offsets[number])
-        except RecordDamaged as error:
-            self._segments.damaged(ref, str(error))
-            return None
-        return SpooledRecord(
-            ref=ref,
-            header=header,
-            body_size=envelope.body_size,
-            _path=segment.path,
-            _envelope=envelope,
-            _damaged=self._segments.damaged,
-        )
+    def damaged(self, ref: RecordRef, what: str) -> None:
+        """Whoever read a record found it damaged: it is kept, and not offered again."""
+        self._segments.damaged(ref, what)
 
     def release(self, refs: Iterable[RecordRef]) -> None:
         """Forget records whose rows are committed; unknown ones and those released before too.
@@ -219,7 +200,3 @@ class Spool:
 def _unavailable(directory: Path, error: OSError) -> SpoolUnavailable:
     why = os.strerror(error.errno or 0)
     return SpoolUnavailable(f"the spool {directory} can't be opened ({why})")
-
-
-def _limit(directory: Path, fill_max_bytes: int | None) -> int:
-    return opening.half_of_volume(directory) if fill_max_bytes is None else fill_max_bytes

@@ -16,7 +16,7 @@ from pynetdicom.association import Association
 
 from tests.benchmarks.peers.processes import descendants
 from tests.durability.scu import association
-from tests.harness import RunningGateway
+from tests.harness import RunningGateway, wait_until
 from tests.peers import missing, peer
 
 
@@ -41,15 +41,38 @@ def threads_of(process: int) -> set[int]:
     return {int(task.name) for task in Path(f"/proc/{process}/task").iterdir()}
 
 
-def filers(gateway: RunningGateway) -> set[int]:
-    """The kernel's ids of the threads that file."""
+def filers(gateway: RunningGateway) -> dict[str, int]:
+    """The processes that file, by the names of the workers they file for; each has one thread
+    that matters, its first."""
     assert gateway.process is not None
+    names = {pid: name_of(pid) for pid in descendants(gateway.process.pid)}
     return {
-        int(comm.parent.name)
-        for pid in descendants(gateway.process.pid)
-        for comm in Path(f"/proc/{pid}/task").glob("*/comm")
-        if comm.read_text() == "filer\n"
+        name.replace("filer", "worker"): pid
+        for pid, name in names.items()
+        if name.startswith("filer-")
     }
+
+
+def filer_of(gateway: RunningGateway, worker: int) -> int:
+    """The process that files for a worker; one that was just started anew is waited for."""
+    name = name_of(worker)
+    wait_until(lambda: name in filers(gateway))
+    return filers(gateway)[name]
+
+
+def name_of(process: int) -> str:
+    """What a process of the gateway is called: `worker-0`, `filer-0`, `control`."""
+    return Path(f"/proc/{process}/comm").read_text().strip()
+
+
+def desk_of(worker: int) -> int:
+    """The kernel's id of the thread of a worker that its filer asks."""
+    (found,) = [
+        thread
+        for thread in threads_of(worker)
+        if Path(f"/proc/{worker}/task/{thread}/comm").read_text() == "desk\n"
+    ]
+    return found
 
 
 @contextmanager

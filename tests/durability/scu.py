@@ -15,6 +15,8 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 
+from tests import requestor
+
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 WAIT_S = 60
@@ -77,11 +79,7 @@ def associate(
     entity = ApplicationEntity(calling)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = WAIT_S
     entity.add_requested_context(sop_class, EXPLICIT_LITTLE)
-    opened = entity.associate(host, port, ae_title=called, bind_address=(source, 0))
-    if opened.is_aborted:
-        # pynetdicom's requestor takes a rejection for a connection that never was if its reactor
-        # has closed the socket before its waiting thread looks: ask again.
-        opened = entity.associate(host, port, ae_title=called, bind_address=(source, 0))
+    opened = requestor.associate(entity, host, port, ae_title=called, bind_address=(source, 0))
     if opened.dul.socket is not None and opened.dul.socket.socket is not None:
         _CONNECTIONS[opened] = opened.dul.socket.socket
     return opened

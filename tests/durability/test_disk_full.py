@@ -128,7 +128,8 @@ def test_what_the_archive_refuses_is_filed_later(call: str, error: str, tmp_path
     with RunningGateway(ready(tmp_path / "data"), environment=one) as gateway:
         gateway.drained()
         fault = f"inject={call}:error={error}:when=1"
-        strace = Strace(filers(gateway), tmp_path / "trace", "-e", f"trace={call}", "-e", fault)
+        filing = set(filers(gateway).values())
+        strace = Strace(filing, tmp_path / "trace", "-e", f"trace={call}", "-e", fault)
         with association(gateway.dicom_port) as opened:
             assert store(opened, image(1)) == STORED
         check(gateway.data_dir, [image(1)])

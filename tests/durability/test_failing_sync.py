@@ -121,7 +121,7 @@ def test_a_failed_sync_of_the_filer_ends_the_process(calls: str, tmp_path: Path)
             assert store(opened, known) == STORED
             gateway.drained()
             fault = ("-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO")
-            strace = Strace(filers(gateway), report, *fault)
+            strace = Strace(set(filers(gateway).values()), report, *fault)
             assert store(opened, waiting) == STORED
             wait_until(lambda: "EIO" in report.read_text())
             wait_until(lambda: store(opened, after) != STORED)

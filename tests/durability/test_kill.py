@@ -29,8 +29,10 @@ NEW_SEGMENT = {"fallocate": 1, "fsync": 1, APPEND: 1, "fdatasync": 1, "sendto": 
 PAGES = {"pwrite64": 1 if FULL else 9}
 """Of the admission's commit: some twenty, all between the same two syncs."""
 EVERY_CALL = {**LANE, **PAGES, "openat": 1, "close": 1}
-FILER = {"mkdir": 2, "write": 1, "syncfs": 1, "rename": 1, "flock": 1, "fdatasync": 1, APPEND: 1}
-"""A filer's thread: objects, names, rows, release."""
+FILER = {"mkdir": 2, "write": 1, "syncfs": 1, "rename": 1, "flock": 1, "fdatasync": 1}
+"""A filer: objects, names, rows."""
+DESK = {"sendto": 2, APPEND: 1}
+"""The worker's thread that tells a filer what to file, and lets go of it."""
 FILER_PAGES = {"pwrite64": 1 if FULL else 13}
 
 
@@ -109,16 +111,20 @@ def test_a_kill_at_any_call_of_any_store_loses_nothing(
 @pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("calls", [FILER, FILER_PAGES], ids=["steps", "pages"])
+@pytest.mark.parametrize(
+    "who, calls",
+    [("filer", FILER), ("filer", FILER_PAGES), ("desk", DESK)],
+    ids=["steps", "pages", "release"],
+)
 def test_a_kill_at_any_step_of_filing_loses_nothing_and_doubles_nothing(
-    calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
+    who: str, calls: dict[str, int], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A batch with new instances, a resend and other bytes under a known UID is filed again."""
     with Victim(ready(tmp_path / "data")) as victim:
         victim.store([image(1)])
         for call, every in calls.items():
             before = victim.kills
-            victim.kill_filing_at_each(call, every)
+            victim.kill_filing_at_each(who, call, every)
             assert victim.kills > before
         victim.send_all_again()
         record(request, **victim.figures)

@@ -13,7 +13,8 @@ from tests.durability.faults import (
     Strace,
     association_of_threads,
     commits_held,
-    filers,
+    desk_of,
+    filer_of,
     process_of,
     threads_of,
 )
@@ -134,30 +135,31 @@ class Victim:
     def _segments(self) -> int:
         return len(list((self.data_dir / SPOOL).glob("*/*.segment")))
 
-    def kill_filing_at_each(self, call: str, every: int) -> None:
-        """The same on the filer's thread, while it files a batch of several."""
+    def kill_filing_at_each(self, who: str, call: str, every: int) -> None:
+        """The same in the filer, or in the worker's desk for it, while a batch is filed."""
         number, killed = 1, True
         while killed:
-            with self._batch_waiting() as filer:
-                strace = Strace({filer}, self._report, *_killing(call, number))
+            with self._batch_waiting(who) as thread:
+                strace = Strace({thread}, self._report, *_killing(call, number))
             wait_until(self._filed_or_killed)
             killed = self._was_killed(strace.ended() if self._reported() else strace.detach())
             number += every
 
     @contextmanager
-    def _batch_waiting(self) -> Iterator[int]:
-        """Records of each kind wait to be filed in one batch; yields the filer's thread."""
+    def _batch_waiting(self, who: str) -> Iterator[int]:
+        """Records of each kind wait to be filed in one batch; yields the thread to be killed."""
         number = len(self.sent)
         batch = [image(1, 100 + number), image(1, 101 + number), image(1, content=102 + number)]
         batch.append(self.acknowledged[0])
         with association_of_threads(self.gateway) as (opened, serving):
-            (filer,) = filers(self.gateway) & threads_of(process_of(serving.pop()))
+            worker = process_of(serving.pop())
+            thread = filer_of(self.gateway, worker) if who == "filer" else desk_of(worker)
             with commits_held(self.data_dir):
                 for each in batch:
                     self.sent.append(each)
                     assert store(opened, each) == STORED
                     self.acknowledged.append(each)
-                yield filer
+                yield thread
 
     def kill_in_a_checkpoint(self, call: str, number: int) -> None:
         """Store studies until SQLite moves its log, and kill at a call of that."""
@@ -198,7 +200,7 @@ class Victim:
         return KILLED in self._report.read_text(errors="backslashreplace")
 
     def _filed_or_killed(self) -> bool:
-        return self._reported() or not evidence.missing(self.data_dir, self.acknowledged)
+        return self._reported() or self.gateway.metric("tollgate_spool_records") == 0
 
     def _was_killed(self, report: str) -> bool:
         killed = KILLED in report

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gateway.desk import FilingDesk
+from gateway.desk_link import RemoteDesk
 from storage import sqlite
 from storage.archive import LocalArchive, PutResult, local, syncing
 from storage.archive.fingerprint import Fingerprint
-from storage.spool import Spool
 from storage.spool.disk import Disk
 
 _SYNC_LATER_S = 0.02
@@ -76,21 +77,21 @@ def _wal_normal() -> None:
 
 def _row_before_object() -> None:
     """The objects are written after the rows were committed, right before the release."""
-    put_batch, release, waiting = LocalArchive.put_batch, Spool.release, []
+    put_batch, release, waiting = LocalArchive.put_batch, RemoteDesk.release, []
 
     def promise(archive: LocalArchive, objects: Any) -> list[PutResult]:
         read = [replace(each, chunks=list(map(bytes, each.chunks))) for each in objects]
         waiting.append((archive, read))
         return [_result(each) for each in read]
 
-    def put_then_release(spool: Spool, refs: Any) -> None:
+    def put_then_release(desk: RemoteDesk, spool: int, refs: Any, *, size_bytes: int) -> None:
         while waiting:
             put_batch(*waiting.pop())
-        release(spool, refs)
+        release(desk, spool, refs, size_bytes=size_bytes)
 
     _replace(LocalArchive, "put_batch", promise)
     _replace(LocalArchive, "infos", lambda _, keys: dict.fromkeys(keys))
-    _replace(Spool, "release", put_then_release)
+    _replace(RemoteDesk, "release", put_then_release)
 
 
 def _result(each: Any) -> PutResult:
@@ -102,14 +103,14 @@ def _result(each: Any) -> PutResult:
 
 def _released_before_filed() -> None:
     """A record is let go as soon as the filer takes it."""
-    unfiled = Spool.unfiled
+    places = FilingDesk.places
 
-    def forgetful(spool: Spool, limit: int) -> Any:
-        records = unfiled(spool, limit)
-        spool.release([record.ref for record in records])
-        return records
+    def forgetful(desk: FilingDesk, spool: int, limit: int) -> Any:
+        found = places(desk, spool, limit)
+        desk.release(spool, [place.ref for place in found], size_bytes=0)
+        return found
 
-    _replace(Spool, "unfiled", forgetful)
+    _replace(FilingDesk, "places", forgetful)
 
 
 _BUGS = {

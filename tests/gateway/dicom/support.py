@@ -24,6 +24,7 @@ from gateway.dicom.services import Service
 from gateway.dicom.status import STORED, Failure, StoreAnswer, answer_for
 from storage.records import Device, Grouping, Incoming, Institution
 from tests.gateway.dicom.collecting import CollectingLane
+from tests.requestor import associate
 
 WAIT_S = 20.0
 """No test waits this long unless something is broken."""
@@ -198,27 +199,7 @@ class Gate:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = WAIT_S
         for sop_class, syntaxes in contexts or ((CT_IMAGE_STORAGE, [EXPLICIT_LITTLE]),):
             entity.add_requested_context(sop_class, syntaxes)
-        association = entity.associate("127.0.0.1", self.port, ae_title=called)
-        if association.is_aborted:
-            # pynetdicom's requestor takes a rejection for a connection that never was if its
-            # reactor has closed the socket before its waiting thread looks: ask again.
-            association = entity.associate("127.0.0.1", self.port, ae_title=called)
-        _leave_responses_alone(association)
-        return association
-
-
-def _leave_responses_alone(association: Association) -> None:
-    """Keep pynetdicom's requestor from losing responses on a busy machine.
-
-    Its own reactor looks for messages without blocking, and now and then takes the response that
-    `send_c_store` is waiting for.
-    """
-    get_msg = association.dimse.get_msg
-
-    def only_if_waiting(block: bool = False) -> Any:  # noqa: FBT001, FBT002 - pynetdicom's own
-        return get_msg(block=True) if block else (None, None)
-
-    association.dimse.get_msg = only_if_waiting  # type: ignore[method-assign]
+        return associate(entity, "127.0.0.1", self.port, ae_title=called)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from uuid import uuid4
 import pytest
 
 from gateway.admissions import REFUSAL_S, Admissions
+from gateway.desk import FilingDesk
 from gateway.dicom import part10
 from gateway.dicom.access import Accepted
 from gateway.dicom.request import StoreCommand
 from gateway.dicom.status import STORED, Failure, StoreAnswer
-from gateway.filer import Backoff, Filer
+from gateway.filing import Backoff, Filer
 from gateway.intake import Intake
 from quota.admission import RefusalReason
 from storage.errors import ArchiveUnavailable, StorageError
@@ -96,7 +97,7 @@ def gateway(tmp_path: Path, clock: HandClock) -> Iterator[Gateway]:
             clock=clock,
         )
         filer = Filer(
-            spools=[spool],
+            desk=FilingDesk([spool]),
             ledger=ledger,
             archive=site.archive,
             observer=told,
