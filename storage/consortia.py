@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from quota.order import Rejected
 from quota.time import Instant
 from storage import tables as t
 from storage.errors import NameTaken
@@ -56,8 +57,15 @@ def consortium(view: SqlView, consortium_id: int) -> Consortium:
     return next(one for one in consortia(view) if one.id == consortium_id)
 
 
-def add_consortium(work: SqlWork, *, name: str, account_id: int | None) -> Consortium:
-    """Found a consortium without members; raises NameTaken."""
+def add_consortium(work: SqlWork, *, name: str, account_id: int | None) -> Consortium | Rejected:
+    """Found a consortium without members; an account belongs to one at most (§1).
+
+    After `Rejected` the caller must not commit. Raises NameTaken.
+    """
+    if account_id is not None and (taken := _consortium_of(work, account_id)) is not None:
+        return Rejected(
+            rule="CONSORTIUM", message=f"the account belongs to the consortium {taken!r} already"
+        )
     values: dict[str, object] = {
         "name": name,
         "account_id": account_id,
@@ -67,6 +75,15 @@ def add_consortium(work: SqlWork, *, name: str, account_id: int | None) -> Conso
     if consortium_id is None:
         raise NameTaken(f"a consortium named {name!r} exists already")
     return consortium(work, consortium_id)
+
+
+def _consortium_of(work: SqlWork, account_id: int) -> str | None:
+    """The name of the consortium that has the account, which stays locked: one is founded after
+    the other. Not FOR UPDATE: whoever opens a meter refers to the account's row."""
+    account = select(t.accounts.c.id).where(t.accounts.c.id == account_id)
+    work.connection.execute(account.with_for_update(key_share=True))
+    name = select(t.consortia.c.name).where(t.consortia.c.account_id == account_id)
+    return work.connection.execute(name.order_by(t.consortia.c.id)).scalars().first()
 
 
 def add_member(work: SqlWork, *, consortium_id: int, institution_id: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import documents, lookup, output, session, values
-from gateway.cli.acts import Actor, Reason
+from gateway.cli.acts import Actor, Reason, accepted
 from gateway.cli.group import examples, noun
 from gateway.cli.output import AsJson, Column
 from gateway.cli.problem import Problem
@@ -63,7 +63,7 @@ def create(
 
     with session.writing(context) as work:
         account_id = None if account is None else lookup.account(work, account).id
-        founded = add_consortium(work, name=name, account_id=account_id)
+        founded = accepted(add_consortium(work, name=name, account_id=account_id))
         document = _document(work, founded)
         _note(work, "consortium_create", str(founded.id), actor, reason)
         work.commit()

@@ -8,7 +8,7 @@ from quota.licence import Licence, Scope
 from quota.order import LineRequest, Order, OrderRequest, Rejected
 from quota.ports import Ledger
 from quota.service_term import BoughtService
-from storage.consortia import add_consortium, add_member
+from storage.consortia import Consortium, add_consortium, add_member
 from storage.memory_bought import MemoryBoughtWork
 from storage.registry import add_institution
 from storage.work import SqlWork
@@ -31,6 +31,7 @@ def enrol(
             if consortium_id is not None:
                 if not work.payers_of(consortium_id):
                     founded = add_consortium(work, name=f"U {consortium_id}", account_id=None)
+                    assert isinstance(founded, Consortium)
                     assert founded.id == consortium_id, "the next id is given"
                 add_member(work, consortium_id=consortium_id, institution_id=made.id)
         work.commit()

@@ -34,6 +34,7 @@ def _filled(cli: Cli) -> Cli:
     cli.hospital()
     cli.ok("account", "create", "Bytes", "--plan", "per-capacity", "--agreement", "A-18")
     cli.ok("institution", "create", "West", "--account", "Bytes")
+    cli.ok("consortium", "create", "Union", "--account", "Lakeside", *WHY)
     cli.ok("institution", "token", "issue", "East", *WHY)
     cli.buy("SO-1")
     for number, wanted in {
@@ -75,7 +76,8 @@ REFUSED = [
     (("account", "show", "Nobody"), "ACCOUNT"),
     (("institution", "move", "North", "--account", "1", *WHY), "INSTITUTION"),
     (("licence", "check", "North", "mobile"), "INSTITUTION"),
-    ((*EXAMS, "--licence", "basic", "--consortium", "Union"), "CONSORTIUM"),
+    ((*EXAMS, "--licence", "basic", "--consortium", "Nobody's"), "CONSORTIUM"),
+    (("consortium", "create", "League", "--account", "Lakeside", *WHY), "CONSORTIUM"),
     (("licence", "revoke", "9", *WHY), "LICENCE"),
     (("service", "accept", "9", *WHY), "SERVICE"),
     (("ai", "hold", *CALLS, "--calls", "998", "--key", "more"), "AI"),
