@@ -73,7 +73,12 @@ def test_a_store_in_flight_at_sigterm_is_finished_and_the_probes_tell(tmp_path: 
     """While it drains, /livez is 200, /readyz 503; the answer is still given; then exit 0."""
     data_dir = ready(tmp_path / "data")
     answers: list[int | None] = []
-    with RunningGateway(data_dir) as gateway, association(gateway.dicom_port) as opened:
+    # So that a segment tells that the store is under way.
+    none_ready = {"TOLLGATE_SPOOL__READY_SEGMENTS": "0"}
+    with (
+        RunningGateway(data_dir, environment=none_ready) as gateway,
+        association(gateway.dicom_port) as opened,
+    ):
         assert "ready" in gateway.http("/readyz")
         flight = threading.Thread(target=lambda: answers.append(store(opened, image(1))))
         with commits_held(data_dir):
