@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 
 def associate(entity: ApplicationEntity, host: str, port: int, **options: Any) -> Association:
@@ -14,8 +16,12 @@ def associate(entity: ApplicationEntity, host: str, port: int, **options: Any) -
     Its reactor may have read the rejection and closed the socket before the thread that waits looks
     whether there was a connection at all.
     """
-    association = entity.associate(host, port, **options)
-    if association.is_aborted:
+    received: list[type] = []
+    heard: list[evt.EventHandlerType] = [
+        (evt.EVT_PDU_RECV, lambda event: received.append(type(event.pdu)))
+    ]
+    association = entity.associate(host, port, evt_handlers=heard, **options)
+    if association.is_aborted and A_ASSOCIATE_RJ in received:
         association = entity.associate(host, port, **options)
     _leave_responses_alone(association)
     return association
