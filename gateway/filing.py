@@ -28,7 +28,10 @@ from storage.spool import RecordDamaged, SpooledRecord, read_places
 
 BATCH_RECORDS_MAX = 250
 BATCH_BYTES_MAX = 256 << 20
-"""A batch ends with the record that reaches this: a device waits behind its transaction."""
+"""A batch ends with the record that reaches this."""
+_ROWS_MAX = 50
+"""Records per transaction. The device of a new examination waits behind it: with a whole batch in
+one, the answers of 16 associations had a p99 of 92 ms."""
 _GATHER_S = 0.3
 """How long records are left to gather. Filed one by one as they came, they cost ten times the
 processor time, on the interpreter that the associations need, and a sync of the archive each."""
@@ -156,6 +159,13 @@ class Filer:
         if not read:
             return 0
         placed = self._put(read)
+        return sum(
+            self._record(spool, read[first : first + _ROWS_MAX], placed[first : first + _ROWS_MAX])
+            for first in range(0, len(read), _ROWS_MAX)
+        )
+
+    def _record(self, spool: int, read: Sequence[_Read], placed: Sequence[Arrival]) -> int:
+        """Commit their rows, and let go of the records; returns how many."""
         with self._ledger.begin() as work:
             answers = file_batch(work, self._still_there(placed), quiet_period=self._quiet_period)
             if isinstance(answers, Overtaken):
@@ -167,7 +177,7 @@ class Filer:
             if not isinstance(answer, Deferred)
         ]
         size_bytes = sum(record.body_size for record, _, _ in done)
-        desk.release(spool, [record.ref for record, _, _ in done], size_bytes=size_bytes)
+        self._desk.release(spool, [record.ref for record, _, _ in done], size_bytes=size_bytes)
         now = self._clock()
         for _, arrival, answer in done:
             lag_s = max(0, now - arrival.received_at) / MICROSECONDS_PER_SECOND
@@ -192,7 +202,7 @@ class Filer:
             for arrival, key in zip(arrivals, keys, strict=True)
         ]
 
-    def _still_there(self, placed: list[Arrival]) -> list[Arrival]:
+    def _still_there(self, placed: Sequence[Arrival]) -> Sequence[Arrival]:
         """Asked as a writer: a sweep may have taken an object of ours for an orphan of old.
 
         It removes as a writer as well, so it has either seen our row or we see its gap. A remote
