@@ -160,7 +160,7 @@ def cut_gateway(folder: Path, *, disks: Sequence[str], bug: str = "") -> Iterato
     """
     with ExitStack() as held:
         volumes = {
-            name: held.enter_context(cut_volume(folder, size_mib=160, name=name)) for name in disks
+            name: held.enter_context(cut_volume(folder, size_mib=512, name=name)) for name in disks
         }
         where = {name: volumes.get(name, volumes["data"]).path for name in ("ledger", "spool")}
         site = Site(
