@@ -32,6 +32,12 @@ _STEADY_S = 60.0
 _KILLED_S = 5.0
 
 
+def name_thread(name: str) -> None:
+    """Name the calling thread, of a process its first, for `top -H` and for tests."""
+    with suppress(OSError):
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
+
+
 class Link:
     """A child's end: when to stop, and what to tell the supervisor."""
 
@@ -172,9 +178,7 @@ class Children:
 
     def _be(self, name: str, run: Callable[[Link], int], tell: Connection) -> None:
         """In the child: let go of what is the supervisor's, and run."""
-        with suppress(OSError):
-            # So that `top`, and a test, can tell it from the others.
-            Path("/proc/self/comm").write_text(name)
+        name_thread(name)
         os.close(self._held)
         for child in self._children:
             child.connection.close()

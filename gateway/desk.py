@@ -7,7 +7,6 @@ associations; in the demo it is a thread that calls the same desk.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from storage.spool import Place, RecordRef, Spool
 
 ACK_WAIT_S = 30.0
 _REMEMBERED = 10_000
-_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,10 +99,9 @@ class FilingDesk:
         held.release(refs)
         self.filed_bytes[held.id] += size_bytes
         self._released()
-        if spool:
-            return  # nobody waits for what was left by another process
         with self._done:
-            self._filed.update(dict.fromkeys(refs))
+            if spool == 0:  # nobody waits for what was left by another process
+                self._filed.update(dict.fromkeys(refs))
             while len(self._filed) > _REMEMBERED:
                 self._filed.popitem(last=False)
             self._done.notify_all()
@@ -131,10 +128,8 @@ class FilingDesk:
     def finish(self, timeout_s: float) -> bool:
         """Nothing more comes in: let the filer take what fits; whether nothing is left."""
         self._finishing = True
-        until_s = time.monotonic() + timeout_s
-        while (left := self._left()) and time.monotonic() < until_s:
-            time.sleep(_LOOK_S)  # at most three seconds, at the very end
-        return not left
+        with self._done:
+            return self._done.wait_for(lambda: not self._left(), timeout_s)
 
     def _left(self) -> bool:
         return any(spool.usage().records for spool in self._spools)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.children import name_thread
 from gateway.desk import Desk, Waiting
 from storage.errors import StorageError
 from storage.spool import Place, RecordRef
@@ -62,9 +63,7 @@ class DeskServer:
         self._thread.join()
 
     def _run(self) -> None:
-        with suppress(OSError):
-            # So that `top -H`, and a test, can tell it from the others.
-            Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text("desk")
+        name_thread("desk")
         self._tell({"of": _ANYBODY})
         while not self._stopping.is_set():
             with suppress(TimeoutError):

@@ -34,7 +34,7 @@ _ROWS_MAX = 50
 one, the answers of 16 associations had a p99 of 92 ms."""
 _GATHER_S = 0.3
 """How long records are left to gather. Filed one by one as they came, they cost ten times the
-processor time, on the interpreter that the associations need, and a sync of the archive each."""
+processor time, which the associations need, and a sync of the archive each."""
 _GATHER_STEP_S = 0.05
 _IDLE_S = 0.5
 _LOOK_AGAIN_S = 0.2

@@ -142,16 +142,9 @@ def of_ending(ending: Licence, *, at: Instant) -> Notice | None:
     """EXPIRING of a licence, once for each of 30, 7 and 1 days; None where none is due."""
     if ending.ends_at is None or ending.state(at) is not LicenceState.ACTIVE:
         return None
-    days = _days_within(ending.ends_at, at=at)
-    if days is None:
-        return None
-    return Notice(
-        account_id=ending.account_id,
-        kind=NoticeKind.EXPIRING,
-        key=f"{NoticeKind.EXPIRING}:licence:{ending.id}:{days}",
-        raised_at=at,
-        meter=f"licence:{ending.feature}",
-        details={"licence": ending.id, "expires_at": ending.ends_at, "days": days},
+    meter = f"licence:{ending.feature}"
+    return _expiring(
+        "licence", ending.id, ending.account_id, meter=meter, ends_at=ending.ends_at, at=at
     )
 
 
@@ -162,16 +155,25 @@ def of_service_ending(ending: BoughtService, *, at: Instant) -> Notice | None:
     """
     if ending.state(at) not in {ServiceState.PLACED, ServiceState.RUNNING}:
         return None
-    days = _days_within(ending.ends_at, at=at)
+    meter = f"service:{ending.kind}"
+    return _expiring(
+        "service", ending.id, ending.account_id, meter=meter, ends_at=ending.ends_at, at=at
+    )
+
+
+def _expiring(
+    noun: str, row_id: int, account_id: int, *, meter: str, ends_at: Instant, at: Instant
+) -> Notice | None:
+    days = _days_within(ends_at, at=at)
     if days is None:
         return None
     return Notice(
-        account_id=ending.account_id,
+        account_id=account_id,
         kind=NoticeKind.EXPIRING,
-        key=f"{NoticeKind.EXPIRING}:service:{ending.id}:{days}",
+        key=f"{NoticeKind.EXPIRING}:{noun}:{row_id}:{days}",
         raised_at=at,
-        meter=f"service:{ending.kind}",
-        details={"service": ending.id, "expires_at": ending.ends_at, "days": days},
+        meter=meter,
+        details={noun: row_id, "expires_at": ends_at, "days": days},
     )
 
 

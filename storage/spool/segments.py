@@ -176,7 +176,7 @@ class Segments:
         if needed:
             self.health.sync(self.disk.sync, segment.descriptor)
 
-    # what the filer's thread calls
+    # what the filer calls, or asks for
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is a record to be filed; False after `timeout_s`, or if sick."""

@@ -1,7 +1,7 @@
 """The spool: what was acknowledged and is not filed yet, durable on a local disk (design §5).
 
 One object per process and directory. An association's thread leases a segment and appends; one
-filer thread reads the oldest records and releases them once their rows are committed.
+filer, wherever it runs, reads the oldest records; they are released once their rows are committed.
 """
 
 from __future__ import annotations
