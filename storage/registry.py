@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from quota import service
 from quota.account import Account
@@ -18,6 +18,12 @@ from storage.records import Device, Grouping, Institution
 from storage.rows import account_of
 from storage.view import SqlView
 from storage.work import SqlWork
+
+_PAYER = (
+    select(t.accounts)
+    .join(t.institutions, t.institutions.c.account_id == t.accounts.c.id)
+    .where(t.institutions.c.id == bindparam("institution_id"))
+)
 
 
 def institutions(view: SqlView, *, account_id: int | None = None) -> list[Institution]:
@@ -55,12 +61,7 @@ def add_institution(
 
 def payer(view: SqlView, institution_id: int) -> Account:
     """The account that pays for an institution's new examinations; raises NotFound."""
-    statement = (
-        select(t.accounts)
-        .join(t.institutions, t.institutions.c.account_id == t.accounts.c.id)
-        .where(t.institutions.c.id == institution_id)
-    )
-    row = view.connection.execute(statement).one_or_none()
+    row = view.connection.execute(_PAYER, {"institution_id": institution_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no institution {institution_id}")
     return account_of(row)

@@ -24,6 +24,7 @@ METER = (
     .select_from(t.meters.outerjoin(t.episodes, _OPEN_EPISODE))
     .where(t.meters.c.account_id == bindparam("account_id"), t.meters.c.name == bindparam("name"))
 )
+_ACCOUNT = select(t.accounts).where(t.accounts.c.id == bindparam("account_id"))
 _CHARGE = select(t.charges).where(
     t.charges.c.examination_id == bindparam("examination_id"),
     t.charges.c.state.in_(("funded", "owed")),
@@ -43,8 +44,7 @@ class SqlView(FurtherView):
 
     def account(self, account_id: int) -> Account:
         """The account; raises UnknownAccount."""
-        statement = select(t.accounts).where(t.accounts.c.id == account_id)
-        row = self.connection.execute(statement).one_or_none()
+        row = self.connection.execute(_ACCOUNT, {"account_id": account_id}).one_or_none()
         if row is None:
             raise UnknownAccount(account_id=account_id)
         return account_of(row)

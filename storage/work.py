@@ -16,7 +16,7 @@ from quota.package import Package
 from quota.ports import Funding
 from quota.time import Clock, Instant
 from storage import tables as t
-from storage.dialect import dialect_of, insert_missing
+from storage.dialect import insert_missing
 from storage.funding import BURNABLE, funding
 from storage.recording import record
 from storage.rows import meter_of, package_of
@@ -67,13 +67,12 @@ class SqlWork(BoughtWork, SqlView):
 
     def insert_new(self, table: t.Table, values: dict[str, object]) -> int | None:
         """INSERT … ON CONFLICT DO NOTHING; the new row's id, or None where a key is taken."""
-        dialect = dialect_of(self.connection)
-        statement = dialect.insert(table).values(values).on_conflict_do_nothing()
-        return self.connection.execute(statement.returning(table.c.id)).scalar_one_or_none()
+        added = insert_missing(self.connection, table, values)
+        return None if added is None else added.id
 
     def insert_missing(self, table: t.Table, values: dict[str, object]) -> bool:
         """INSERT … ON CONFLICT DO NOTHING; whether a row was added."""
-        return insert_missing(self.connection, table, values)
+        return insert_missing(self.connection, table, values) is not None
 
     def lock_meter(self, account_id: int, name: str) -> tuple[Meter, Instant]:
         """Lock the meter, created if need be; the clock as read once it was locked (TIME-1)."""
