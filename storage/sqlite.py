@@ -42,8 +42,6 @@ class SqliteDatabase:
             url, pool_size=8, max_overflow=CONNECTIONS_MAX - 8, pool_timeout=10
         )
         event.listen(self.engine, "connect", _configure)
-        event.listen(self.engine, "begin", _begin)
-        self._writer = self.engine.execution_options(tollgate_writes=True)
 
     @contextmanager
     def read(self, *, within_s: float | None = None) -> Iterator[Connection]:
@@ -51,6 +49,7 @@ class SqliteDatabase:
         with unavailable(), self.engine.connect() as connection:
             _limit(connection, within_s)
             with rolled_back(connection):
+                connection.exec_driver_sql("BEGIN")
                 yield connection
 
     @contextmanager
@@ -63,10 +62,11 @@ class SqliteDatabase:
             self._watching(),
             unavailable(),
             self._alone(within_s),
-            self._writer.connect() as connection,
+            self.engine.connect() as connection,
         ):
             _limit(connection, within_s)
             with rolled_back(connection):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
 
     @contextmanager
@@ -140,8 +140,8 @@ def _limit(connection: Connection, within_s: float | None) -> None:
 
 def _configure(dbapi_connection: Any, _record: object) -> None:
     """Set and check what durability stands on."""
-    # Without this the driver begins transactions by itself, and late.
-    dbapi_connection.isolation_level = None
+    # We begin each transaction; what is written after its end begins another, which is lost.
+    dbapi_connection.isolation_level = "IMMEDIATE"
     cursor = dbapi_connection.cursor()
     try:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -162,8 +162,3 @@ def check_durability(*, journal_mode: str, synchronous: int) -> None:
         raise DurabilityTooWeak(f"SQLite journal_mode is {journal_mode!r}; it must be WAL")
     if synchronous < _SYNCHRONOUS_FULL:
         raise DurabilityTooWeak(f"SQLite synchronous is {synchronous}; it must be FULL (2)")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("tollgate_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

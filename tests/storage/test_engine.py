@@ -98,6 +98,17 @@ def test_a_write_rolls_back_unless_committed(sqlite: SqlLedger) -> None:
     assert dump(sqlite) == before
 
 
+def test_what_is_written_after_the_commit_is_not_kept(sqlite: SqlLedger) -> None:
+    """Whoever goes on in a transaction that has ended has begun another, and loses it."""
+    with sqlite.database.write() as connection:
+        connection.execute(text("UPDATE ledger_clock SET beat_at = 1"))
+        connection.commit()
+        connection.execute(text("UPDATE ledger_clock SET beat_at = 2"))
+
+    with sqlite.database.read() as connection:
+        assert connection.execute(text("SELECT beat_at FROM ledger_clock")).scalar_one() == 1
+
+
 def test_a_reader_is_not_stopped_by_a_writer(sqlite: SqlLedger) -> None:
     """WAL: a report during an admission shows the state before it, at once."""
     with sqlite.begin() as work:
