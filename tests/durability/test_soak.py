@@ -11,6 +11,7 @@ from statistics import median
 
 import pytest
 
+from tests.benchmarks.histogram import Histogram
 from tests.benchmarks.peers.processes import descendants
 from tests.durability.aftermath import look, on_record
 from tests.durability.figures import record
@@ -65,14 +66,7 @@ def paced(sender: int, until_s: float) -> Iterator[Image]:
 
 def lag_p99_s(gateway: RunningGateway) -> float:
     """The bucket's bound below which 99 % of the filings' lags lie."""
-    name = "tollgate_filing_lag_seconds"
-    buckets = [
-        (float(line.split('le="')[1].split('"')[0]), float(line.rpartition(" ")[2]))
-        for line in gateway.http("/metrics").splitlines()
-        if line.startswith(f"{name}_bucket")
-    ]
-    total = max(count for _, count in buckets)
-    return min(bound for bound, count in buckets if count >= 0.99 * total)
+    return Histogram.read(gateway.http("/metrics"), "tollgate_filing_lag_seconds").quantile(0.99)
 
 
 @pytest.mark.full

@@ -35,13 +35,13 @@ def make(scenario: Scenario, below: Path) -> list[Path]:
     folders = [root / str(n) for n in range(associations)]
     if root.exists():
         return folders
-    pixels = _pixels(scenario.kind)
+    pixels = pixels_of(scenario.kind)
     for folder in folders:
         folder.mkdir(parents=True)
-        study = _study(scenario.kind, folder.name)
+        study = study_of(scenario.kind, folder.name)
         for n in range(instances // associations):
             if n and n % _INSTANCES_PER_STUDY == 0:
-                study = _study(scenario.kind, f"{folder.name}-{n}")
+                study = study_of(scenario.kind, f"{folder.name}-{n}")
             study.SOPInstanceUID = generate_uid()
             study.InstanceNumber = n + 1
             study.file_meta.MediaStorageSOPInstanceUID = study.SOPInstanceUID
@@ -52,12 +52,12 @@ def make(scenario: Scenario, below: Path) -> list[Path]:
     return folders
 
 
-def _pixels(kind: Kind) -> bytes:
+def pixels_of(kind: Kind) -> bytes:
     """A pattern; nobody compresses what is stored as received."""
     return (bytes(range(256)) * (kind.pixel_bytes // 256 + 1))[: kind.pixel_bytes]
 
 
-def _study(kind: Kind, accession: str) -> Dataset:
+def study_of(kind: Kind, accession: str) -> Dataset:
     """What an image of that kind typically says, about 60 elements with a sequence or two."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()

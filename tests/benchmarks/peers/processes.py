@@ -25,6 +25,16 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def named(root: int, prefix: str) -> list[int]:
+    """Those of the tree whose name begins so: `worker`, `filer`, `control`."""
+    return [pid for pid in descendants(root) if _text(pid, "comm").startswith(prefix)]
+
+
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that a process ever had; 0 where it is gone."""
+    return _kib(_text(pid, "status"), "VmHWM:")
+
+
 def cpu_s(root: int) -> float:
     """Processor seconds of the tree, those of children that ended included."""
     total = 0
@@ -35,13 +45,19 @@ def cpu_s(root: int) -> float:
 
 
 class Memory:
-    """The tree's largest resident memory while it was watched."""
+    """The tree's largest resident memory while it was watched.
 
-    def __init__(self, root: int) -> None:
+    `shares`: look at the proportional size as well, which counts a page that processes share once;
+    to ask for that takes the kernel some ms a process.
+    """
+
+    def __init__(self, root: int, *, shares: bool = False) -> None:
         self._root = root
+        self._shares = shares
         self._stop = threading.Event()
         self.peak_bytes = 0
         self.largest_process_bytes = 0
+        self.peak_proportional_bytes = 0
 
     @contextmanager
     def watched(self) -> Iterator[Memory]:
@@ -60,15 +76,29 @@ class Memory:
             self._sample()
 
     def _sample(self) -> None:
-        resident = [int(f[21]) * _PAGE_BYTES for f in map(_stat, descendants(self._root)) if f]
+        pids = descendants(self._root)
+        resident = [int(f[21]) * _PAGE_BYTES for f in map(_stat, pids) if f]
         self.peak_bytes = max(self.peak_bytes, sum(resident))
         self.largest_process_bytes = max(self.largest_process_bytes, *resident, 0)
+        if self._shares:
+            shares = sum(_kib(_text(pid, "smaps_rollup"), "Pss:") for pid in pids)
+            self.peak_proportional_bytes = max(self.peak_proportional_bytes, shares)
 
 
 def _stat(pid: int) -> list[str]:
     """Fields of /proc/PID/stat from the third (state) on; empty where the process is gone."""
+    return _text(pid, "stat").rpartition(")")[2].split()
+
+
+def _text(pid: int, file: str) -> str:
+    """A file of /proc/PID; empty where the process is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/{file}").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return []
-    return text.rpartition(")")[2].split()
+        return ""
+
+
+def _kib(text: str, key: str) -> int:
+    """The value behind a key, which /proc gives in KiB; in bytes."""
+    found = [line.split()[1] for line in text.splitlines() if line.startswith(key)]
+    return int(found[0]) * 1_024 if found else 0

@@ -47,7 +47,7 @@ class Receiver:
 
     def start(self) -> None:
         """Listen. Raises AssertionError where it does not in time."""
-        self.port = _free_port()
+        self.port = free_port()
         self._run(self._command())
         wait_until(self._listens, _START_S)
 
@@ -103,7 +103,7 @@ class Tollgate(Receiver):
         run("device", "add", CALLING, "--institution", "B")
         run("order", "place", "--account", "B", "--exams", "1000000", "--order-no", "1")
         run("order", "pay", "1")
-        self.port = _free_port()
+        self.port = free_port()
         environment = {
             "TOLLGATE_DATA_DIR": str(self.folder),
             "TOLLGATE_DICOM__PORT": str(self.port),
@@ -114,15 +114,11 @@ class Tollgate(Receiver):
         wait_until(self._listens, _START_S)
         wait_until(self._funded, _START_S)
         # As the floor lays out its file before it counts: a gateway's first minute is no figure.
-        wait_until(self._segments_are_ready, _START_S)
+        wait_until(lambda: segments_are_ready(self.folder), _START_S)
 
     def arrived(self) -> int:
         """Instances on record: filed."""
         return self._scalar("SELECT count(*) FROM instances")
-
-    def _segments_are_ready(self) -> bool:
-        written = sum(map(_is_written, (self.folder / SPOOL).glob("*/*.segment")))
-        return written >= _READY_SEGMENTS * len(os.sched_getaffinity(0))
 
     def _funded(self) -> bool:
         return self._scalar("SELECT count(*) FROM packages") > 0
@@ -153,7 +149,7 @@ class Orthanc(Receiver):
 
     def start(self) -> None:
         """Write its configuration and start it."""
-        self._http_port = _free_port()
+        self._http_port = free_port()
         super().start()
 
     def arrived(self) -> int:
@@ -228,7 +224,14 @@ RECEIVERS: Mapping[str, type[Receiver]] = {
 }
 
 
-def _free_port() -> int:
+def segments_are_ready(data_dir: Path) -> bool:
+    """Whether a gateway that serves with the default settings has written its first segments."""
+    written = sum(map(_is_written, (data_dir / SPOOL).glob("*/*.segment")))
+    return written >= _READY_SEGMENTS * len(os.sched_getaffinity(0))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

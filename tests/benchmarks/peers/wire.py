@@ -95,21 +95,39 @@ def requests(folder: Path, *, pdu_length_max: int) -> Iterator[Request]:
     """The files of a folder as requests."""
     for number, path in enumerate(sorted(folder.iterdir())):
         data_set, sop_class_uid, sop_instance_uid = data_set_of(path)
-        primitive = C_STORE()
-        primitive.MessageID = number % 65_535 + 1
-        primitive.AffectedSOPClassUID = sop_class_uid
-        primitive.AffectedSOPInstanceUID = sop_instance_uid
-        primitive.Priority = 0
-        primitive.DataSet = io.BytesIO(data_set)
-        message = C_STORE_RQ()
-        message.primitive_to_message(primitive)
-        context_id = 2 * SOP_CLASSES.index(sop_class_uid) + 1
-        encoded = []
-        for part in message.encode_msg(context_id, pdu_length_max):
-            pdu = P_DATA_TF()
-            pdu.from_primitive(part)
-            encoded.append(pdu.encode())
-        yield Request(pdus=b"".join(encoded), size_bytes=len(data_set))
+        yield request_of(
+            data_set,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            message_id=number % 65_535 + 1,
+            pdu_length_max=pdu_length_max,
+        )
+
+
+def request_of(
+    data_set: bytes,
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    message_id: int,
+    pdu_length_max: int,
+) -> Request:
+    """An encoded data set as a request on the presentation context of its SOP class."""
+    primitive = C_STORE()
+    primitive.MessageID = message_id
+    primitive.AffectedSOPClassUID = sop_class_uid
+    primitive.AffectedSOPInstanceUID = sop_instance_uid
+    primitive.Priority = 0
+    primitive.DataSet = io.BytesIO(data_set)
+    message = C_STORE_RQ()
+    message.primitive_to_message(primitive)
+    context_id = 2 * SOP_CLASSES.index(sop_class_uid) + 1
+    encoded = []
+    for part in message.encode_msg(context_id, pdu_length_max):
+        pdu = P_DATA_TF()
+        pdu.from_primitive(part)
+        encoded.append(pdu.encode())
+    return Request(pdus=b"".join(encoded), size_bytes=len(data_set))
 
 
 def _associate_rq(*, called: str, calling: str) -> bytes:
