@@ -76,6 +76,25 @@ def test_a_batch_that_breaks_off_names_nothing(tmp_path: Path) -> None:
     assert not archive.sick
 
 
+def test_a_folder_that_goes_during_a_batch_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever discards the only object of a folder takes the folder along, at any moment."""
+    archive = LocalArchive(tmp_path)
+    first, second = objects(b"one", b"two")
+    rename = os.rename
+
+    def rename_late(temporary: str, target: str) -> None:
+        if target.endswith(second.key) and archive.infos([first.key]):
+            archive.discard([first.key])
+        rename(temporary, target)
+
+    monkeypatch.setattr(os, "rename", rename_late)
+    archive.put_batch([first, second])
+
+    assert files(tmp_path) == [second.key]
+
+
 @pytest.mark.slow
 @pytest.mark.peer
 def test_a_batch_costs_two_syncs(tmp_path: Path) -> None:
