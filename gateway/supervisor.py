@@ -6,6 +6,7 @@ thread and holds no connection: its children are forks of it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -31,6 +32,7 @@ from gateway.children import EXIT_SICK, Child, Children
 from gateway.control import run_control
 from gateway.desk_link import pair
 from gateway.dicom.listener import listen
+from gateway.dicom.negotiation import accepted_contexts
 from gateway.filer import run_filer
 from gateway.telemetry import log, multiprocess
 from gateway.version import VERSION
@@ -125,6 +127,11 @@ class _Supervisor:
 
     def _start(self) -> None:
         settings, sockets = self._settings, self._sockets
+        # Done here, every process has it when it is forked, and none makes a requestor wait for it.
+        accepted_contexts(offer_deflated=settings.dicom.offer_deflated)
+        # What is loaded by now stays: no process's collector looks at it again, or copies its page.
+        gc.collect()
+        gc.freeze()
         both = (sockets.dicom, sockets.http)
         self._control = self._children.add(
             "control", partial(run_control, settings, both, self._board)

@@ -7,6 +7,7 @@ our order: so the order alone makes a lossy syntax be chosen only where it is pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from pynetdicom import AllStoragePresentationContexts
@@ -104,9 +105,20 @@ def accepted_contexts(
 ) -> tuple[PresentationContext, ...]:
     """What we accept from a device with `private_sop_classes`: Verification and storage contexts.
 
-    The contexts are shared between associations; the acceptor only reads them.
+    The contexts are shared between associations; the acceptor only reads them. The first call
+    takes 60 ms, for pydicom looks at every UID: best before anybody waits, and before a fork.
     """
-    syntaxes = list(transfer_syntaxes(offer_deflated=offer_deflated))
-    classes = dict.fromkeys((*storage_sop_classes(), *private_sop_classes))
-    storage = (build_context(sop_class, syntaxes) for sop_class in classes)
+    if private_sop_classes:
+        standard = accepted_contexts(offer_deflated=offer_deflated)
+        known = {str(context.abstract_syntax) for context in standard}
+        private = dict.fromkeys(one for one in private_sop_classes if one not in known)
+        return (*standard, *_storage_contexts(private, offer_deflated=offer_deflated))
+    storage = _storage_contexts(storage_sop_classes(), offer_deflated=offer_deflated)
     return (build_context(VERIFICATION_UID, list(UNCOMPRESSED)), *storage)
+
+
+def _storage_contexts(
+    sop_classes: Iterable[str], *, offer_deflated: bool
+) -> Iterator[PresentationContext]:
+    syntaxes = list(transfer_syntaxes(offer_deflated=offer_deflated))
+    return (build_context(sop_class, syntaxes) for sop_class in sop_classes)

@@ -60,8 +60,11 @@ def configure(*, level: str, console: bool, stream: TextIO | None = None) -> Non
 
 
 def get_logger(component: str) -> Any:
-    """A logger whose facts carry the component's name."""
-    return structlog.get_logger(component=component)
+    """A logger whose facts carry the component's name; it stays as `configure` says by now.
+
+    Bound at once: structlog's lazy one makes a logger at each line, even for a level that is off.
+    """
+    return structlog.get_logger(component=component).bind()
 
 
 def allow_listed(
