@@ -7,6 +7,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import le
 from pathlib import Path
 
 from xxhash import xxh3_128_digest
@@ -67,6 +68,8 @@ class Segment:
         self.offsets = array("Q")
         self.received = array("q")
         self.bits = bytearray()
+        self.in_order = True
+        """Whether no record was received before an earlier one: the host's clock went forward."""
         self.unreleased = 0
         self.sealed = False
         self.torn = 0
@@ -93,6 +96,8 @@ class Segment:
 
     def append(self, *, offset: int, end: int, received_at: Instant) -> int:
         """Take a durable record into the index; returns its number."""
+        if self.received and received_at < self.received[-1]:
+            self.in_order = False
         self.offsets.append(offset)
         self.received.append(received_at)
         if len(self.bits) * 8 < len(self.offsets):
@@ -181,6 +186,8 @@ class Segment:
             return None
         open_ones = range(self._first_open(), len(self.offsets))
         times = (self.received[n] for n in open_ones if not self.is_released(n))
+        if self.in_order:  # asked every second, of a million records after a crash
+            return next(times, 0 if self.damages else None)
         return min(times, default=0 if self.damages else None)
 
     def _first_open(self) -> int:
@@ -188,6 +195,13 @@ class Segment:
         while self._cursor < len(self.offsets) and self.is_released(self._cursor):
             self._cursor += 1
         return self._cursor
+
+    def pending_bytes(self) -> int:
+        """Bytes that all records which are to be filed take in the segment."""
+        if self.unreleased == len(self.offsets):
+            # After a crash nearly every segment is whole, and there may be a million records.
+            return self.end - self.offsets[0] if self.offsets else 0
+        return sum(self.size_of(number) for _, number in self.pending())
 
     def size_of(self, number: int) -> int:
         """Bytes that a record takes in the segment."""
@@ -256,6 +270,7 @@ def load_index(segment: Segment, index: bytes, end: int) -> None:
     values = struct.unpack(f"<{count}Q{count}q", index)
     segment.offsets = array("Q", values[:count])
     segment.received = array("q", values[count:])
+    segment.in_order = all(map(le, values[count:], values[count + 1 :]))
     segment.bits = bytearray(-(-count // 8))
     segment.unreleased = count - segment.offsets.count(_LOST)
     segment.end = end

@@ -58,7 +58,7 @@ class Segments:
         """Recovery: take a segment over."""
         self.space.adopt(segment)
         self.unfiled_records += segment.unreleased
-        self.unfiled_bytes += sum(segment.size_of(number) for _, number in segment.pending())
+        self.unfiled_bytes += segment.pending_bytes()
         self.used[segment.number] = segment
         self._recycle(segment)
         self.space.bury()

@@ -160,6 +160,9 @@ class SpoolMachine(RuleBasedStateMachine):
         usage = self.spool.usage()
         assert usage.records == len(self.committed)
         assert (usage.bytes == 0) == (usage.records == 0)
+        times = [record.header.received_at for record in self.spool.unfiled(1_000_000)]
+        assert usage.oldest_received_at == min(times, default=None)
+        assert self.spool.newest() == max(times, default=None)
         on_disk = sum(path.stat().st_size for path in self.spool.directory.glob("*.segment"))
         assert usage.allocated_bytes == on_disk
 

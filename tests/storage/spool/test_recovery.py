@@ -231,3 +231,47 @@ def test_two_leases_never_share_a_nonce(tmp_path: Path) -> None:
             lease.end()
             keys.add(LeaseKey(nonce=segment_files(tmp_path)[0].read_bytes()[32:48], generation=0))
     assert len(keys) == 5
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("released", [[], [0], [1, 2], [2]])
+def test_the_bytes_that_wait_are_those_of_before(
+    tmp_path: Path, *, sealed: bool, released: list[int]
+) -> None:
+    """However they are added up: of a whole segment at once, else record by record."""
+    with open_spool(tmp_path) as spool:
+        lease = spool.lease()
+        sizes = (1, 3 * PAGE_BYTES, 9_000)
+        refs = [put(lease, body(n, size), 100 + n) for n, size in enumerate(sizes)]
+        spool.release([refs[number] for number in released])
+        before = spool.usage()
+        if sealed:
+            lease.end()
+    with open_spool(tmp_path) as spool:
+        assert (spool.usage().records, spool.usage().bytes) == (before.records, before.bytes)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_beside_a_lost_record_no_bytes_wait_for_ever(tmp_path: Path, lost: int) -> None:
+    """What is added at the opening is taken off as the others are filed."""
+    segment = three_records(tmp_path, sealed=False)
+    overwrite(segment, offset_of(lost), b"\0" * PAGE_BYTES)
+    with open_spool(tmp_path) as spool:
+        assert (len(spool.damages()), spool.usage().records) == (1, 2)
+        release_all(spool)
+        assert (spool.usage().records, spool.usage().bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_clock_that_went_back_hides_no_older_record(tmp_path: Path, *, sealed: bool) -> None:
+    """The oldest is looked for among all, also after a restart."""
+    with open_spool(tmp_path) as spool:
+        lease = spool.lease()
+        refs = [put(lease, b"x", received_at) for received_at in (100, 200, 50, 300)]
+        assert spool.filed_through(500) == 50
+        if sealed:
+            lease.end()
+    with open_spool(tmp_path) as spool:
+        assert spool.filed_through(500) == 50
+        spool.release([refs[2]])
+        assert spool.filed_through(500) == 100
