@@ -37,6 +37,8 @@ class Tally:
     charges: int = 0
     wrong: list[Aftermath] = field(default_factory=list)
     """What was not as promised after some cut."""
+    damages: int = 0
+    """Records that a start reported as damaged; a torn one was never acknowledged, and is none."""
 
     @property
     def figures(self) -> dict[str, int]:
@@ -85,6 +87,9 @@ class CutGateway:
         owed = set(self._promised.digest)
         # The metric is looked at as well, so that what is lost is not waited for.
         wait_until(lambda: owed <= on_record(self._site) or unfiled(gateway) == 0)
+        # Whatever is damaged is known once nothing waits any more: both are told at once.
+        wait_until(lambda: unfiled(gateway) == 0)
+        self.tally.damages += round(gateway.metric("tollgate_spool_damages"))
         self._compare()
         send_again(gateway.dicom_port, self._again)
         self._promised.add(self._again)

@@ -28,11 +28,15 @@ CUTS_MAX = 100
 def test_nothing_acknowledged_is_lost_with_the_power(
     disks: tuple[str, ...], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Cut after cut on the same disks, so that segments are recycled and the log is replayed."""
+    """Cut after cut on the same disks, so that segments are recycled and the log is replayed.
+
+    Nothing is reported as damaged either: an alarm after every power cut would soon be believed by
+    nobody.
+    """
     with cut_gateway(tmp_path, disks=disks) as gateway:
         tally = gateway.run(CUTS)
     record(request, **tally.figures)
-    assert tally.wrong == []
+    assert (tally.wrong, tally.damages) == ([], 0)
     assert tally.cuts == CUTS and tally.acknowledged > 3 * CUTS and tally.charges > CUTS
 
 
