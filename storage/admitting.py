@@ -86,7 +86,7 @@ def _admit_again(work: SqlWork, known: Examination) -> Admitted | Refused | Over
     """Decide on it as on a new one; it stays with the account that admitted it first (§1)."""
     account = work.account(known.account_id)
     decided = service.admit(work, account, known.id)
-    if work.account(known.account_id) != account:
+    if not work.alone and work.account(known.account_id) != account:
         return Overtaken()
     if isinstance(decided, Admitted):
         readmit(work, decided)
@@ -109,7 +109,7 @@ def _admit_new(
     admission = service.admit(work, account, proposed_id)
     # While we waited for the meter the account may have been closed or capped, the institution
     # moved: what was read before the lock decides nothing (§13).
-    if payer(work, incoming.institution_id) != account:
+    if not work.alone and payer(work, incoming.institution_id) != account:
         return Overtaken()
     if isinstance(admission, Refused):
         return admission

@@ -30,6 +30,11 @@ def insert_all_missing(
     return len(connection.execute(_missing(connection.dialect.name, table), list(rows)).all())
 
 
+def locks_rows(connection: Connection) -> bool:
+    """Whether writers share the database and lock its rows, or are let in one at a time."""
+    return connection.dialect.name == "postgresql"
+
+
 @cache
 def _missing(dialect: str, table: Table) -> Any:
     module = postgresql if dialect == "postgresql" else sqlite

@@ -31,6 +31,8 @@ _MOVE_REMAINING = (
 _ADD_POSTING = insert(t.postings)
 _ADD_ENTRY = insert(t.entries)
 _ADD_CHARGE = insert(t.charges)
+_ADD_LEVEL_MOVE = insert(t.level_moves)
+_ADD_EPISODE = insert(t.episodes)
 
 
 def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
@@ -57,7 +59,7 @@ def _record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None
                 _set_package(connection, package_id, activated_at=activated_at)
             case LevelMoved(delta=delta, moved_at=moved_at):
                 connection.execute(
-                    insert(t.level_moves),
+                    _ADD_LEVEL_MOVE,
                     {"meter_id": meter.id, "delta": delta, "moved_at": moved_at},
                 )
             case PackageEnded(package_id=package_id, ended_at=ended_at):
@@ -65,7 +67,7 @@ def _record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None
                 _set_package(connection, package_id, **dict.fromkeys(ends, ended_at))
             case EpisodeOpened(episode=episode):
                 connection.execute(
-                    insert(t.episodes),
+                    _ADD_EPISODE,
                     {
                         "meter_id": meter.id,
                         "started_at": episode.started_at,

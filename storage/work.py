@@ -16,7 +16,7 @@ from quota.package import Package
 from quota.ports import Funding
 from quota.time import Clock, Instant
 from storage import tables as t
-from storage.dialect import insert_missing
+from storage.dialect import insert_missing, locks_rows
 from storage.funding import BURNABLE, funding
 from storage.recording import record
 from storage.rows import meter_of, package_of
@@ -47,6 +47,14 @@ class SqlWork(BoughtWork, SqlView):
         super().__init__(connection, clock)
         self._clock_column = clock_column
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else writes until this ends: nothing is to be locked or read again (§13).
+
+        SQLite's writers are, one at a time from their BEGIN IMMEDIATE on.
+        """
+        return not locks_rows(self.connection)
+
     def commit(self) -> None:
         """Make it durable."""
         self.connection.commit()
@@ -76,18 +84,24 @@ class SqlWork(BoughtWork, SqlView):
 
     def lock_meter(self, account_id: int, name: str) -> tuple[Meter, Instant]:
         """Lock the meter, created if need be; the clock as read once it was locked (TIME-1)."""
-        key = {"account_id": account_id, "name": name}
-        if self.connection.execute(_LOCK_METER, key).one_or_none() is None:
+        key: dict[str, object] = {"account_id": account_id, "name": name}
+        if (locked := self._locked_meter(key)) is None:
             # A missing row can't be locked: whoever comes second finds the first one's (§13).
-            self.insert_new(t.meters, dict(key))
-            self.connection.execute(_LOCK_METER, key).one()
+            self.insert_new(t.meters, key)
+            locked = self._locked_meter(key)
+        assert locked is not None, "whoever adds a meter keeps it"
+        return locked
+
+    def _locked_meter(self, key: dict[str, object]) -> tuple[Meter, Instant] | None:
+        if not self.alone and self.connection.execute(_LOCK_METER, key).one_or_none() is None:
+            return None
         # A statement of its own: it sees what whoever held the lock has committed, the episode
         # too, and reads the clock after the lock has come.
-        if self._clock_column is None:
-            row = self.connection.execute(METER, key).one()
-            return meter_of(row), self.clock()
-        row = self.connection.execute(_meter_with(self._clock_column), key).one()
-        return meter_of(row), row.clock_reading
+        statement = METER if self._clock_column is None else _meter_with(self._clock_column)
+        row = self.connection.execute(statement, key).one_or_none()
+        if row is None:
+            return None
+        return meter_of(row), self.clock() if self._clock_column is None else row.clock_reading
 
     def funding(self, meter_id: int, examination_id: str, at: Instant) -> Funding:
         """All that an admission asks of packages and charges, in one statement."""

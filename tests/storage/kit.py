@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from quota import service
 from quota.account import EXAM, Account, Plan
@@ -59,6 +61,22 @@ def url_of(ledger: SqlLedger) -> str:
     """Where the ledger's database is, for another process."""
     assert isinstance(ledger.database, SqliteDatabase | PostgresDatabase)
     return ledger.database.engine.url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def counted(ledger: SqlLedger) -> Iterator[list[str]]:
+    """Note every statement that the ledger's database is given."""
+    assert isinstance(ledger.database, SqliteDatabase | PostgresDatabase)
+    engine, seen = ledger.database.engine, list[str]()
+
+    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @cache

@@ -14,9 +14,10 @@ from quota.retention import retained_until
 from storage.admitting import Overtaken, Pinned, pinned
 from storage.deletion import delete_examination
 from storage.filing import Filed
+from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import Instance, Site, examination_of, numbered
-from tests.storage.kit import HandClock, add_account, reading, top_up
+from tests.storage.kit import HandClock, add_account, counted, reading, top_up
 from tests.storage.operator import reverse, write_off
 from tests.storage.test_capacity import buy
 
@@ -58,6 +59,19 @@ def test_admission_alone_charges_and_records_no_instance(paid: Site) -> None:
     (row,) = paid.examinations()
     assert (row.id, row.instances, row.charge) == (result.examination_id, 0, "funded")
     assert consumed(paid) == 1
+
+
+def test_an_admission_costs_a_dozen_statements(paid: Site) -> None:
+    """Each is time of the writers' lock or the meter's; where writers come one by one, none locks
+    or looks again."""
+    pin(paid, Instance(sop="1.1", study="1.0"))
+
+    with counted(paid.ledger) as seen:
+        pin(paid, Instance(sop="2.1", study="2.0"))
+
+    locks = sum("FOR UPDATE" in statement for statement in seen)
+    one_by_one = isinstance(paid.ledger.database, SqliteDatabase)
+    assert (len(seen), locks) == ((12, 0) if one_by_one else (9, 1)), seen
 
 
 def test_the_second_to_ask_is_given_the_first_ones_examination(paid: Site) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from quota.account import CAPACITY
 from quota.ledger import GRACE
@@ -16,11 +15,9 @@ from storage import tables as t
 from storage.admitting import Overtaken
 from storage.filing import Deferred, Filed, Same, file_batch
 from storage.placing import Arrival
-from storage.postgresql import PostgresDatabase
-from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import QUIET, Instance, Site, numbered
-from tests.storage.kit import HandClock, reading, top_up
+from tests.storage.kit import HandClock, counted, reading, top_up
 from tests.storage.operator import reverse
 
 
@@ -74,16 +71,8 @@ def test_a_batch_costs_a_handful_of_statements(paid: Site) -> None:
     counts = []
     for study, size in (("1.2", 4), ("1.3", 40)):
         batch = [paid.ready(instance) for instance in numbered(size, study=study)]
-        seen: list[str] = []
-        assert isinstance(paid.ledger.database, SqliteDatabase | PostgresDatabase)
-        engine = paid.ledger.database.engine
-
-        def note(_c: Any, _k: Any, statement: str, *_: Any, seen: list[str] = seen) -> None:
-            seen.append(statement)
-
-        event.listen(engine, "before_cursor_execute", note)
-        paid.file(*batch)
-        event.remove(engine, "before_cursor_execute", note)
+        with counted(paid.ledger) as seen:
+            paid.file(*batch)
         counts.append(len(seen))
 
     assert counts[0] == counts[1] < 25
