@@ -210,9 +210,8 @@ class Instance:
     def _check(self, reception: Reception) -> Incoming | Failure:
         identity = self._scanner.finish()
         if not isinstance(identity, Identity | Malformed):
-            with reception.open() as body:
-                body.seek(self._data_set_offset)
-                identity = identify(memoryview(body.read()), self._command.transfer_syntax_uid)
+            data_set = reception.mapped()[self._data_set_offset :]
+            identity = identify(data_set, self._command.transfer_syntax_uid)
         if isinstance(identity, Malformed):
             return Failure.MALFORMED
         checked = check_identity(self._command, identity, accepted=self._accepted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -81,14 +82,26 @@ def test_a_reception_can_be_read_back_before_it_is_committed(tmp_path: Path) -> 
     with open_spool(tmp_path) as spool:
         reception = spool.lease().begin()
         reception.write(body(1, 10_000))
-        with reception.open() as file:
-            assert file.read() == body(1, 10_000)
+        assert reception.mapped() == body(1, 10_000)
         reception.write(b"more")
         reception.commit(HEADER)
         assert bodies(spool) == [body(1, 10_000) + b"more"]
         with spool.unfiled(1)[0].open() as file:
             file.seek(-4, os.SEEK_END)
             assert file.read() == b"more"
+
+
+def test_what_is_looked_at_before_it_is_committed_is_not_copied(tmp_path: Path) -> None:
+    """Many requestors at once may send large data sets that the scanner is not certain of."""
+    with open_spool(tmp_path) as spool:
+        reception = spool.lease().begin()
+        for _ in range(32):
+            reception.write(bytes(1 << 20))
+        tracemalloc.start()
+        looked_at = reception.mapped()
+        assert len(looked_at) == 32 << 20 and not any(looked_at[:: 1 << 20])
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
 
 
 def test_released_records_do_not_come_back(tmp_path: Path) -> None:
