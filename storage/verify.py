@@ -206,13 +206,16 @@ def _rows(view: SqlView, sql: str) -> Iterator[Ids]:
         yield dict(row)
 
 
-def _still_there(fresh: Fresh | None, object_key: str) -> bool:
+def _still_there(fresh: Fresh | None, examination_id: str, object_key: str) -> bool:
+    """Looked up by its examination: there is no index of keys, and an archive may be gone."""
     if fresh is None:
         return True
     with fresh() as later:
         return any(
             later.connection.execute(
-                select(table.c.examination_id).where(table.c.object_key == object_key).limit(1)
+                select(table.c.examination_id)
+                .where(table.c.examination_id == examination_id, table.c.object_key == object_key)
+                .limit(1)
             ).first()
             for table in (t.instances, t.conflicts)
         )
@@ -233,7 +236,9 @@ def _objects_astray(view: SqlView, archive: Archive, fresh: Fresh | None) -> Ite
             for row in rows:
                 info = found.get(row.object_key)
                 size = None if info is None else info.size_bytes
-                if size != row.size_bytes and _still_there(fresh, row.object_key):
+                if size != row.size_bytes and _still_there(
+                    fresh, row.examination_id, row.object_key
+                ):
                     yield {
                         "examination_id": row.examination_id,
                         "object_key": row.object_key,

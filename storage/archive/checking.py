@@ -59,6 +59,7 @@ def check(
     known = expected.fingerprint
     if info is None or info.size_bytes != expected.size_bytes:
         damage = Damage.MISSING if info is None else Damage.SIZE
+        yield ASKED_BYTES
         return Verdict(expected=expected, damage=damage)
     if info.fingerprint is not None and _kind(known) == _kind(info.fingerprint):
         yield ASKED_BYTES

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from storage import tables as t
 from storage.archive import Archive, LocalArchive, PutResult, open_archive
-from storage.archive.checking import Damage
+from storage.archive.checking import ASKED_BYTES, Damage
 from storage.damage import check_now, overview
 from storage.deletion import delete_examination
 from storage.filing import Filed
@@ -180,6 +180,20 @@ def test_a_step_reads_no_more_than_its_share(stored: Stored) -> None:
 
     assert max(shares) <= 2 * BYTES_PER_S_MIN
     assert sum(shares) <= 5 * BYTES_PER_S_MIN
+
+
+def test_an_archive_that_is_gone_is_not_looked_for_at_once(stored: Stored) -> None:
+    """What is missing has no bytes to read, but asking counts: the keeper has other work to do."""
+    asked = BYTES_PER_S_MIN // ASKED_BYTES
+    keys = [stored.add(n, b"%d" % n) for n in range(2 * asked)]
+    assert isinstance(stored.archive, LocalArchive)
+    for key in keys:
+        stored.archive.path(key).unlink()
+    scrubber = Scrubber(stored.site.ledger, stored.archive)
+
+    told = [verdict.expected.key for verdict in scrubber.step(1.0).damaged]
+    assert 0 < len(told) <= asked
+    assert sorted([*told, *run_round(scrubber)]) == sorted(keys)
 
 
 def test_the_next_round_begins_a_month_after_the_last_began(
