@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import track
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
+from gateway.bootstrap import ARCHIVE
 from storage import tables as t
 from storage.ledger import SqlLedger
-from tests.benchmarks.filling import fill
+from tests.benchmarks.filling import INSTANCE_BYTES, fill
 from tests.benchmarks.pattern import pattern_of, sop_instance_uid
 from tests.benchmarks.peers.processes import cpu_s, named
 from tests.benchmarks.peers.receivers import segments_are_ready
@@ -42,6 +43,7 @@ _CALLING = "CT"
 _VERIFIED = "tollgate_verify_last_run_timestamp_seconds"
 _VERIFIED_S, _FILED_S = 300, 60
 _MS = 1_000
+_OBJECT = "past/object"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +153,9 @@ def main() -> None:
 def measure(make: Maker, name: str, folder: Path, instances: int, turns: int) -> Figures:
     """Fill a small and a large ledger, start a gateway on each, take turns."""
     ledgers = [make(), make()]
-    fill(ledgers[0], charges=SMALL, packages=SMALL // 1_000 * PACKAGES_A_THOUSAND)
+    _fill(ledgers[0], folder / "0", SMALL)
     began_s = time.perf_counter()
-    fill(ledgers[1], charges=instances, packages=instances // 1_000 * PACKAGES_A_THOUSAND)
+    _fill(ledgers[1], folder / "1", instances)
     fill_s = time.perf_counter() - began_s
     with ExitStack() as held:
         gateways = [
@@ -171,6 +173,21 @@ def measure(make: Maker, name: str, folder: Path, instances: int, turns: int) ->
         for side in sides:
             side.release()
         return _figures(name, instances, fill_s, sides)
+
+
+def _fill(ledger: SqlLedger, data_dir: Path, instances: int) -> None:
+    """A past of so many instances, all with one object: a million files would take an hour."""
+    fill(ledger, charges=instances, packages=instances // 1_000 * PACKAGES_A_THOUSAND)
+    path = data_dir / ARCHIVE / _OBJECT
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_bytes(bytes(INSTANCE_BYTES))
+    with ledger.begin() as work:
+        work.connection.execute(update(t.instances).values(object_key=_OBJECT))
+        # It is not what was received either: the scrubber is told that it has seen the archive.
+        now = work.clock()
+        seen = {"kind": "scrub", "began_at": now, "ended_at": now}
+        work.connection.execute(insert(t.archive_rounds), seen)
+        work.commit()
 
 
 @contextmanager
