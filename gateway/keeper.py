@@ -39,6 +39,8 @@ from storage.sweep import sweep
 from storage.verify import Report, verify
 
 INTERVAL_S = 1.0
+PAUSE_MAX_S = 8.0
+"""Between rounds that fail, and how long what was paid meanwhile may wait for its credit."""
 CLOCK_S = 10.0
 DAILY_S = 86_400.0
 QUARANTINE_S = 60.0
@@ -117,14 +119,17 @@ class Keeper:
         self._never_stored_in_s = NEVER_STORED_S
 
     def run(self) -> None:
-        """Work until `stop` is called."""
+        """Work until `stop` is called; while rounds fail, at longer and longer intervals."""
+        pause_s = INTERVAL_S
         while not self._stop.is_set():
             try:
                 self.round()
+                pause_s = INTERVAL_S
             except Exception as error:  # noqa: BLE001 - a keeper that ended would be missed by
                 # nobody before somebody's payment is; each step has rolled back by itself.
                 self._observer.keeper_failed(error)
-            self._stop.wait(INTERVAL_S)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            self._stop.wait(pause_s)
 
     def stop(self) -> None:
         """Let the round in progress end, and no other begin."""

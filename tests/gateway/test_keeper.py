@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
-from gateway.keeper import INTERVAL_S, NEVER_STORED_S, Keeper
+from gateway.keeper import INTERVAL_S, NEVER_STORED_S, PAUSE_MAX_S, Keeper
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from quota import service
@@ -225,3 +226,35 @@ def test_the_charge_of_what_never_came_is_taken_back_within_a_minute(
     assert kit.reading(ledger, account).used == 0
     with ledger.read() as view:
         assert view.charge("exam-1") is None
+
+
+def test_a_keeper_whose_rounds_fail_tries_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is away for a night does not fill the log; once back, it is as ever."""
+    ledger = open_sqlite(tmp_path, HandClock())
+    runner, _ = keeper(ledger, tmp_path)
+    pauses: list[float] = []
+
+    def rename(name: str, new_name: str) -> None:
+        with ledger.begin() as work:
+            work.connection.execute(text(f"ALTER TABLE {name} RENAME TO {new_name}"))
+            work.commit()
+
+    class Stop(threading.Event):
+        """Time passes at once; the orders are back after five rounds."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            pauses.append(timeout)
+            if len(pauses) == 5:
+                rename("orders_away", "orders")
+            if len(pauses) == 7:
+                self.set()
+            return self.is_set()
+
+    rename("orders", "orders_away")
+    monkeypatch.setattr(runner, "_stop", Stop())
+    runner.run()
+
+    assert pauses == [2, 4, 8, PAUSE_MAX_S, PAUSE_MAX_S, INTERVAL_S, INTERVAL_S]

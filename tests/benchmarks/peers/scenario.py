@@ -106,8 +106,9 @@ def scenarios(*, scale: float) -> list[Scenario]:
         for kind, n, count in ((CT, 1, 600), (CT, 4, 1000), (CT, 16, 1008))
         for sender in Sender
     ]
+    # A hundred would be over in less time than the sender itself takes to start.
     listed += [
-        Scenario(kind=kind, associations=1, instances=some(100, 1), nagle=True) for kind in (MR, CT)
+        Scenario(kind=kind, associations=1, instances=some(400, 1), nagle=True) for kind in (MR, CT)
     ]
     listed += [
         Scenario(kind=FUNDUS, associations=n, instances=some(count, n))
