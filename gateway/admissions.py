@@ -13,13 +13,15 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gateway.outage import ANSWER_S, Proposals, Pulse
 from quota.admission import Refused
+from quota.errors import QuotaError
 from quota.service import Admitted
-from storage.admitting import Overtaken, Pinned, admit, pinned
+from storage.admitting import Overtaken, Pinned, admit, pinned, rehearse
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 from storage.records import Incoming
@@ -93,6 +95,22 @@ class Admissions:
             generation=pin.generation,
             admission=found.admission,
         )
+
+    def rehearse(self) -> None:
+        """Have this process's first admission cost what the others do; it admits nobody.
+
+        Nothing hangs on how it ends: who is not admitted later is told why. Raises
+        DurabilityTooWeak.
+        """
+        if not self._pulse.may_ask():
+            return
+        try:
+            with self._ledger.begin() as work, suppress(QuotaError):
+                rehearse(work, new_examination_id())
+        except LedgerUnavailable:
+            self._pulse.failed()
+        else:
+            self._pulse.answered()
 
     def _answer(self, incoming: Incoming) -> Pinned | Refused:
         """What the ledger says, if it is worth asking. Raises LedgerUnavailable."""

@@ -108,9 +108,10 @@ class Worker:
         last_look, pulse = LastLook(settings.data_dir / SNAPSHOT), Pulse()
         proposals = Proposals(last_look=last_look, clock=clock)
         admits = settings.spool.when_ledger_unreachable == "admit"
+        self._admissions = Admissions(ledger, proposals=proposals if admits else None, pulse=pulse)
         intake = Intake(
             spool=self.spools[0],
-            admissions=Admissions(ledger, proposals=proposals if admits else None, pulse=pulse),
+            admissions=self._admissions,
             observer=events,
             register_refusal=self._refusals.add,
             clock=clock,
@@ -133,6 +134,7 @@ class Worker:
         self._spool_beat.start()
         self._refusals.start()
         self.spools[0].keep_ready(self._settings.spool.ready_segments)
+        self._admissions.rehearse()
         self._scp.start_on(listening)
         self.listening = True
 

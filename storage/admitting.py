@@ -6,7 +6,7 @@ its rows come with filing; an examination may thus have none yet (design: never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from sqlalchemy import bindparam, delete, select, update
@@ -15,9 +15,9 @@ from quota import service
 from quota.admission import Refused
 from quota.service import Admitted
 from quota.time import Instant
+from storage import registry
 from storage import tables as t
-from storage.records import Incoming
-from storage.registry import payer
+from storage.records import Incoming, StudyDescription
 from storage.resolving import By, Examination, find
 from storage.view import SqlView
 from storage.work import SqlWork
@@ -46,6 +46,7 @@ _CLAIMED_BY = select(t.examination_studies.c.examination_id).where(
     t.examination_studies.c.institution_id == bindparam("institution_id"),
     t.examination_studies.c.study_instance_uid == bindparam("study_instance_uid"),
 )
+_DESCRIPTION = [field.name for field in fields(StudyDescription)]
 _READMIT = update(t.examinations).where(t.examinations.c.id == bindparam("examination_id"))
 
 
@@ -82,6 +83,30 @@ def admit(work: SqlWork, incoming: Incoming, proposed_id: str) -> Admission:
     return _pinned(found.examination, by_study=by_study, admission=admission)
 
 
+def rehearse(work: SqlWork, proposed_id: str) -> None:
+    """Go once through all that an admission asks and writes, for an examination that is made up.
+
+    Its statements are compiled then, which takes twenty times as long as running them: no device
+    should wait for that. Never commit it. Where there is no device nothing is done. Raises what
+    `admit` raises.
+    """
+    for device in registry.devices(work)[:1]:
+        made_up = Incoming(
+            institution_id=device.institution_id,
+            device_id=device.id,
+            calling_ae_title=device.ae_title,
+            examination_key=proposed_id,
+            study_instance_uid=proposed_id,
+            series_instance_uid=proposed_id,
+            sop_class_uid=proposed_id,
+            sop_instance_uid=proposed_id,
+            transfer_syntax_uid=proposed_id,
+            patient_id_raw=b"",
+            description=StudyDescription(**dict.fromkeys(_DESCRIPTION, "")),
+        )
+        admit(work, made_up, proposed_id)
+
+
 def _admit_again(work: SqlWork, known: Examination) -> Admitted | Refused | Overtaken:
     """Decide on it as on a new one; it stays with the account that admitted it first (§1)."""
     account = work.account(known.account_id)
@@ -105,11 +130,11 @@ def _pinned(known: Examination, *, by_study: bool, admission: Admitted | None = 
 def _admit_new(
     work: SqlWork, incoming: Incoming, proposed_id: str, *, instead_of: Examination | None
 ) -> Admission:
-    account = payer(work, incoming.institution_id)
+    account = registry.payer(work, incoming.institution_id)
     admission = service.admit(work, account, proposed_id)
     # While we waited for the meter the account may have been closed or capped, the institution
     # moved: what was read before the lock decides nothing (§13).
-    if not work.alone and payer(work, incoming.institution_id) != account:
+    if not work.alone and registry.payer(work, incoming.institution_id) != account:
         return Overtaken()
     if isinstance(admission, Refused):
         return admission

@@ -101,6 +101,19 @@ def test_a_new_examination_enters_and_all_its_studies_share_its_id(
     assert other.examination_id != first.examination_id
 
 
+def test_a_rehearsal_admits_nobody_and_an_outage_does_not_fail_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker starts whatever comes of it; the silence it met is not met again."""
+    worker = host.worker()
+    worker.rehearse()
+    assert host.count() == 0
+    with host.outage(monkeypatch):
+        worker.rehearse()
+    host.seconds[0] -= ASK_AGAIN_S
+    assert pinned(worker, host, Instance(sop="1.1", study="1")).provisional
+
+
 def test_an_examination_under_way_goes_on_as_it_is(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

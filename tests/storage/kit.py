@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, select, update
+from sqlalchemy.engine.interfaces import CacheStats
 
 from quota import service
 from quota.account import EXAM, Account, Plan
@@ -64,13 +65,14 @@ def url_of(ledger: SqlLedger) -> str:
 
 
 @contextmanager
-def counted(ledger: SqlLedger) -> Iterator[list[str]]:
-    """Note every statement that the ledger's database is given."""
+def counted(ledger: SqlLedger, *, unmet: bool = False) -> Iterator[list[str]]:
+    """Note every statement that the ledger's database is given, or those compiled for it anew."""
     assert isinstance(ledger.database, SqliteDatabase | PostgresDatabase)
     engine, seen = ledger.database.engine, list[str]()
 
-    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
+    def note(_c: Any, _k: Any, statement: str, _p: Any, context: Any, _m: Any) -> None:
+        if not unmet or context.cache_hit is CacheStats.CACHE_MISS:
+            seen.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
     try:

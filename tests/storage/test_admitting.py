@@ -11,13 +11,15 @@ from quota.account import Plan
 from quota.admission import Refused
 from quota.ledger import GRACE
 from quota.retention import retained_until
-from storage.admitting import Overtaken, Pinned, pinned
+from storage.admitting import Overtaken, Pinned, admit, pinned, rehearse
 from storage.deletion import delete_examination
+from storage.engine import open_database
 from storage.filing import Filed
+from storage.ledger import SqlLedger
 from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import Instance, Site, examination_of, numbered
-from tests.storage.kit import HandClock, add_account, counted, reading, top_up
+from tests.storage.kit import HandClock, add_account, counted, dump, reading, top_up, url_of
 from tests.storage.operator import reverse, write_off
 from tests.storage.test_capacity import buy
 
@@ -72,6 +74,36 @@ def test_an_admission_costs_a_dozen_statements(paid: Site) -> None:
     locks = sum("FOR UPDATE" in statement for statement in seen)
     one_by_one = isinstance(paid.ledger.database, SqliteDatabase)
     assert (len(seen), locks) == ((12, 0) if one_by_one else (9, 1)), seen
+
+
+def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
+    paid: Site, clock: HandClock, tmp_path: Path
+) -> None:
+    """The first admission of a process costs what the others do."""
+    ledger = SqlLedger(open_database(url_of(paid.ledger), lock_dir=tmp_path), clock)
+    before = dump(ledger)
+    with counted(ledger, unmet=True) as compiled:
+        with ledger.begin() as work:
+            rehearse(work, "made up")
+        assert compiled
+        assert dump(ledger) == before
+        compiled.clear()
+
+        with ledger.begin() as work:
+            admitted = admit(work, Instance(sop="1.1").incoming(paid.device), "new")
+            work.commit()
+    ledger.database.dispose()
+
+    assert isinstance(admitted, Pinned) and admitted.admission is not None
+    assert compiled == []
+
+
+def test_a_rehearsal_without_a_device_does_nothing(sqlite: SqlLedger) -> None:
+    """A gateway that nobody has set up yet starts as well."""
+    with counted(sqlite) as seen, sqlite.begin() as work:
+        rehearse(work, "made up")
+
+    assert all("FROM device" in statement for statement in seen[1:])
 
 
 def test_the_second_to_ask_is_given_the_first_ones_examination(paid: Site) -> None:
