@@ -38,8 +38,9 @@ class SqliteDatabase:
         self._lock_dir = lock_dir
         self._queue = LockQueue(lock_dir / f"{_WRITERS}.lock")
         self._path = Path(make_url(url).database or "")
+        # The connection that was used last has its statements prepared and its pages at hand.
         self.engine: Engine = create_engine(
-            url, pool_size=8, max_overflow=CONNECTIONS_MAX - 8, pool_timeout=10
+            url, pool_size=8, pool_use_lifo=True, max_overflow=CONNECTIONS_MAX - 8, pool_timeout=10
         )
         event.listen(self.engine, "connect", _configure)
 
