@@ -9,12 +9,12 @@ lies in. Prints a table, and writes JSON with `--json FILE`. Nothing fails on a 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from rich.progress import track
@@ -32,8 +32,9 @@ LAG = "tollgate_filing_lag_seconds"
 _A_STUDY = 100
 _STUDIES = 100_000
 _SPARE_S = 120
-_START_S = 3.0
-"""Until all processes of the senders run."""
+_START_S = 60
+_STARTING: list[Barrier] = []
+"""Of a sender's process: where it waits for the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +59,6 @@ class Task:
 
     port: int
     first_study: int
-    begin_s: float
-    """By CLOCK_MONOTONIC, which is one clock for all processes."""
     seconds: float
     every_s: float
 
@@ -87,7 +86,6 @@ def measure(folder: Path, *, associations: int, scale: float) -> list[Figures]:
                 Task(
                     port=gateway.dicom_port,
                     first_study=(len(found) * associations + number) * _STUDIES,
-                    begin_s=time.monotonic() + _START_S,
                     seconds=seconds * scale,
                     every_s=every_s,
                 )
@@ -99,10 +97,9 @@ def measure(folder: Path, *, associations: int, scale: float) -> list[Figures]:
 
 def _part(gateway: RunningGateway, part: str, tasks: list[Task]) -> Figures:
     before = Histogram.read(gateway.http("/metrics"), LAG)
-    began_s = min(task.begin_s for task in tasks)
-    instances, answered_s = send(tasks)
+    instances, began_s, ended_s = send(tasks)
     lag = _filed(gateway, before, instances)
-    filed_s = time.monotonic() - began_s
+    answered_s, filed_s = ended_s - began_s, time.monotonic() - began_s
     return Figures(
         part=part,
         associations=len(tasks),
@@ -125,28 +122,36 @@ def _filed(gateway: RunningGateway, before: Histogram, instances: int) -> Histog
     return lag
 
 
-def send(tasks: list[Task]) -> tuple[int, float]:
-    """Each task in a process of its own: how many were answered 0x0000, and for how long."""
-    with multiprocessing.get_context("spawn").Pool(len(tasks)) as pool:
-        sent = [json.loads(text) for text in pool.map(_send, tasks, chunksize=1)]
-    ended = max(one["ended"] for one in sent)
-    return sum(one["count"] for one in sent), ended - min(task.begin_s for task in tasks)
+def send(tasks: list[Task]) -> tuple[int, float, float]:
+    """Each task in a process of its own: how many were answered 0x0000, from when until when."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(len(tasks))
+    with context.Pool(len(tasks), initializer=_remember, initargs=(barrier,)) as pool:
+        sent = pool.map(_send, tasks, chunksize=1)
+    # CLOCK_MONOTONIC is one clock for all processes.
+    began_s, ended_s = min(one[1] for one in sent), max(one[2] for one in sent)
+    return sum(one[0] for one in sent), began_s, ended_s
 
 
-def _send(task: Task) -> str:
+def _remember(barrier: Barrier) -> None:
+    _STARTING.append(barrier)
+
+
+def _send(task: Task) -> tuple[int, float, float]:
     pattern = pattern_of(MR)
     association = Association(task.port, called=CALLED, calling=CALLING)
     pause = threading.Event()
-    count = 0
-    while (now := time.monotonic()) < task.begin_s + task.seconds:
-        due = task.begin_s + count * task.every_s
-        if now < due:
-            pause.wait(due - now)
+    _STARTING[0].wait(_START_S)
+    began_s, count = time.monotonic(), 0
+    while (now_s := time.monotonic()) < began_s + task.seconds:
+        due_s = began_s + count * task.every_s
+        if now_s < due_s:
+            pause.wait(due_s - now_s)
         association.store(pattern.request(task.first_study + count // _A_STUDY, count))
         count += 1
-    ended = time.monotonic()
+    ended_s = time.monotonic()
     association.release()
-    return json.dumps({"ended": ended, "count": count})
+    return count, began_s, ended_s
 
 
 if __name__ == "__main__":
