@@ -8,17 +8,14 @@ same machine. Prints a table, and writes JSON with `--json FILE`. Nothing fails 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from gateway.cli import documents
 from gateway.cli.account import EPISODES_SHOWN
@@ -32,6 +29,7 @@ from storage.reports_ledger import episodes
 from storage.verify import verify
 from tests.benchmarks.filling import fill
 from tests.benchmarks.stores import STORES, Maker
+from tests.benchmarks.tables import show
 from tests.storage.kit import admit
 
 SMALL_CHARGES, SMALL_PACKAGES = 1_000, 10
@@ -82,13 +80,7 @@ def main() -> None:
         if arguments.only in {None, name}:
             with opened() as make:
                 found.append(measure(make, name, arguments))
-    table = Table("figure", *(figures.database for figures in found))
-    for field in list(Figures.__dataclass_fields__)[1:]:
-        values = [getattr(figures, field) for figures in found]
-        table.add_row(field, *(f"{v:.2f}" if isinstance(v, float) else f"{v:,}" for v in values))
-    Console().print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(figures) for figures in found], indent=2))
+    show("Growth", found, arguments.json)
 
 
 def measure(make: Maker, name: str, arguments: argparse.Namespace) -> Figures:
