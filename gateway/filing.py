@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 from gateway.desk import Desk
 from quota.time import MICROSECONDS_PER_SECOND, Clock, Instant
 from storage.admitting import Overtaken
-from storage.archive import Archive, LocalArchive, Object
+from storage.archive import Archive, Batch, LocalArchive
 from storage.errors import StorageError
 from storage.filing import Deferred, Filing, file_batch
 from storage.ledger import SqlLedger
@@ -151,14 +151,15 @@ class Filer:
             desk.places(spool, BATCH_RECORDS_MAX),
             damaged=partial(desk.damaged, spool),
         )
-        read = [
-            (record, arrival)
-            for record in _up_to(BATCH_BYTES_MAX, records)
-            if (arrival := _read(record)) is not None
-        ]
-        if not read:
+        if not records:
             return 0
-        placed = self._put(read)
+        with self._archive.batch() as batch:
+            read = [
+                (record, arrival)
+                for record in _up_to(BATCH_BYTES_MAX, records)
+                if (arrival := _read(record, batch)) is not None
+            ]
+            placed = self._put(batch, [arrival for _, arrival in read])
         return sum(
             self._record(spool, read[first : first + _ROWS_MAX], placed[first : first + _ROWS_MAX])
             for first in range(0, len(read), _ROWS_MAX)
@@ -184,19 +185,13 @@ class Filer:
             self._observer.record_filed(arrival, answer, lag_s=lag_s)
         return len(done)
 
-    def _put(self, read: Sequence[_Read]) -> list[Arrival]:
+    def _put(self, batch: Batch, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Make the objects durable where they belong."""
-        arrivals = [arrival for _, arrival in read]
+        if not arrivals:
+            return []
         with self._ledger.read() as view:
             keys = place(view, arrivals)
-        results = self._archive.put_batch(
-            [
-                Object(key=key, chunks=record.chunks(), size_bytes=record.body_size)
-                for (record, _), key in zip(read, keys, strict=True)
-                if key is not None
-            ]
-        )
-        fingerprints = {result.key: result.fingerprint for result in results}
+        fingerprints = {result.key: result.fingerprint for result in batch.put(keys)}
         return [
             replace(arrival, object_key=key, fingerprint=fingerprints.get(key or ""))
             for arrival, key in zip(arrivals, keys, strict=True)
@@ -225,17 +220,17 @@ def _up_to(bytes_max: int, records: Sequence[SpooledRecord]) -> list[SpooledReco
     return taken
 
 
-def _read(record: SpooledRecord) -> Arrival | None:
-    """Digest a record: SHA-256 over transfer syntax and data set. None for a damaged one.
+def _read(record: SpooledRecord, batch: Batch) -> Arrival | None:
+    """Digest a record on its way into the archive: SHA-256 over transfer syntax and data set.
 
-    It is kept and reported by the spool, and the others are filed.
+    None for a damaged one: it is kept and reported by the spool, and the others are filed.
     """
     header = record.header
     digest = hashlib.sha256(header.incoming.transfer_syntax_uid.encode("ascii"))
     digest.update(b"\0")
     skip = header.data_set_offset
     try:
-        for chunk in record.chunks():
+        for chunk in batch.take(record.chunks):
             digest.update(memoryview(chunk)[skip:] if skip else chunk)
             skip = max(0, skip - len(chunk))
     except RecordDamaged:

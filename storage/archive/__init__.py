@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.archive.local import LocalArchive
-from storage.archive.port import Archive, Object, ObjectInfo, PutResult, RemoteAccess
+from storage.archive.port import Archive, Batch, Chunk, ObjectInfo, PutResult, Read, RemoteAccess
 
 __all__ = [
     "Archive",
+    "Batch",
+    "Chunk",
     "LocalArchive",
-    "Object",
     "ObjectInfo",
     "PutResult",
+    "Read",
     "RemoteAccess",
     "open_archive",
 ]

@@ -7,9 +7,10 @@ same key always has the same content, so a put that is done twice changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from quota.time import Instant
 
@@ -17,13 +18,9 @@ CHUNK_BYTES = 1024 * 1024
 """Objects are read in pieces of this size: memory does not grow with an object."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Object:
-    """One object to be put: `chunks` are read once, in order, and are `size_bytes` together."""
-
-    key: str
-    chunks: Iterable[bytes | memoryview]
-    size_bytes: int
+Chunk: TypeAlias = bytes | memoryview
+Read: TypeAlias = Callable[[], Iterable[Chunk]]
+"""Reads an object's content, in order, each time it is called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +53,27 @@ class RemoteAccess:
     secret_access_key: str = field(default="", repr=False)
 
 
+class Batch(Protocol):
+    """Objects that are put at the cost of few syncs. A key has the content's hash in it, so an
+    object is handed over while it is read for that, before anybody knows its key."""
+
+    def take(self, read: Read) -> Iterator[Chunk]:
+        """Read one object, and pass its chunks on: it belongs to the batch once the last one is.
+
+        Where whoever reads breaks off, or `read` raises, nothing was taken. Raises as `put` does.
+        """
+        ...
+
+    def put(self, keys: Sequence[str | None]) -> list[PutResult]:
+        """Put the objects taken, in their order, those whose key is None left out; once.
+
+        All are durable when it returns. Where it raises (as `Archive.put` does), some may be there
+        and some not: put them all again. An object that no row names is removed once it is older
+        than `storage.sweep.SETTLED_AFTER_S`: whoever commits rows later than that puts again first.
+        """
+        ...
+
+
 class Archive(Protocol):
     """Objects under keys. Safe to call from many threads and processes.
 
@@ -72,12 +90,10 @@ class Archive(Protocol):
         """
         ...
 
-    def put_batch(self, objects: Sequence[Object]) -> list[PutResult]:
-        """Put many at the cost of few syncs; all are durable when it returns.
+    def batch(self) -> AbstractContextManager[Batch]:
+        """Begin a batch; what of it was not put is forgotten where the block ends.
 
-        Where it raises (as `put` does), some may be there and some not: put them all again, with
-        fresh chunks. An object that no row names is removed once it is older than
-        `storage.sweep.SETTLED_AFTER_S`: whoever commits rows later than that puts again first.
+        Raises as `put` does.
         """
         ...
 

@@ -7,20 +7,27 @@ object afterwards is its ETag: the store's own checks of its disks stand behind 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, groupby
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from quota.time import Instant
-from storage.archive.port import CHUNK_BYTES, Object, ObjectInfo, PutResult, RemoteAccess
+from storage.archive.port import (
+    CHUNK_BYTES,
+    Chunk,
+    ObjectInfo,
+    PutResult,
+    Read,
+    RemoteAccess,
+)
 from storage.errors import ArchiveUnavailable, ObjectMissing
 
 if TYPE_CHECKING:  # names of shapes, which obstore has for the type checker only
@@ -53,6 +60,9 @@ _RETRIES: RetryConfig = {
 _REQUEST_TIMEOUT = timedelta(seconds=120)
 
 
+_Put: TypeAlias = Callable[[str, Iterable[Chunk], int], PutResult]
+
+
 class RemoteArchive:
     """Objects below the prefix of a bucket; `s3://bucket/prefix`."""
 
@@ -77,22 +87,10 @@ class RemoteArchive:
         """Upload one object: in one request, or in parts where it is big."""
         return self._put(key, chunks, size_bytes=0)
 
-    def put_batch(self, objects: Sequence[Object]) -> list[PutResult]:
-        """Upload many, a few at a time."""
-        if len(objects) == 1:
-            return [self._put(objects[0].key, objects[0].chunks, size_bytes=objects[0].size_bytes)]
-        with ThreadPoolExecutor(_PUTS_AT_ONCE, thread_name_prefix="archive-put") as pool:
-            puts = [
-                pool.submit(self._put, each.key, each.chunks, size_bytes=each.size_bytes)
-                for each in objects
-            ]
-            try:
-                return [put.result() for put in puts]
-            except BaseException:
-                # The first failure ends the batch: what waits is not begun.
-                for put in puts:
-                    put.cancel()
-                raise
+    @contextmanager
+    def batch(self) -> Iterator[RemoteBatch]:
+        """Upload many, a few at a time; each is read again then, for it needs its key first."""
+        yield RemoteBatch(self._put)
 
     def open(self, key: str) -> Iterator[bytes]:
         """The object's bytes in pieces. Raises ObjectMissing, ArchiveUnavailable."""
@@ -175,6 +173,44 @@ class RemoteArchive:
             pages = obstore.list(self._store, prefix, offset=after, chunk_size=_LISTED_AT_ONCE)
             for page in pages:
                 yield from map(_info, page)
+
+
+class RemoteBatch:
+    """Implements `storage.archive.port.Batch`. Nothing is kept of an object but how to read it."""
+
+    def __init__(self, put: _Put) -> None:
+        self._put = put
+        self._taken: list[tuple[Read, int]] = []
+
+    def take(self, read: Read) -> Iterator[Chunk]:
+        """Let one object more pass by."""
+        size_bytes = 0
+        for chunk in read():
+            size_bytes += len(chunk)
+            yield chunk
+        self._taken.append((read, size_bytes))
+
+    def put(self, keys: Sequence[str | None]) -> list[PutResult]:
+        """Upload them."""
+        wanted = [
+            (key, read, size_bytes)
+            for (read, size_bytes), key in zip(self._taken, keys, strict=True)
+            if key is not None
+        ]
+        if len(wanted) == 1:
+            return [self._upload(*wanted[0])]
+        with ThreadPoolExecutor(_PUTS_AT_ONCE, thread_name_prefix="archive-put") as pool:
+            puts = [pool.submit(self._upload, *each) for each in wanted]
+            try:
+                return [put.result() for put in puts]
+            except BaseException:
+                # The first failure ends the batch: what waits is not begun.
+                for put in puts:
+                    put.cancel()
+                raise
+
+    def _upload(self, key: str, read: Read, size_bytes: int) -> PutResult:
+        return self._put(key, read(), size_bytes)
 
 
 class _Counted:

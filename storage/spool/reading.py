@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +26,8 @@ from storage.spool.record import (
 )
 from storage.spool.segment import path_of
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
+"""So little that it is still in the processor's cache when it is digested and written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,22 +41,27 @@ class SpooledRecord:
     _envelope: Envelope = field(repr=False)
     _damaged: Callable[[RecordRef, str], None] = field(repr=False)
 
-    def chunks(self, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The body, in order. Raises RecordDamaged, at the latest after the last chunk.
 
         Only who has seen the end without it has seen the body. A damaged record is not offered by
         `Spool.unfiled` again.
         """
         running = xxh3_128()
-        with self._reading() as descriptor:
-            offset, left = self._envelope.body_offset, self.body_size
+        offset, left = self._envelope.body_offset, self.body_size
+        descriptor = open_file(self._path, os.O_RDONLY)
+        try:
             while left:
-                chunk = os.pread(descriptor, min(left, chunk_bytes), offset)
+                chunk = os.pread(descriptor, min(left, CHUNK_BYTES), offset)
                 if not chunk:
                     break
                 running.update(chunk)
                 yield chunk
                 offset, left = offset + len(chunk), left - len(chunk)
+        except OSError as error:
+            self._fail(f"it can't be read ({os.strerror(error.errno or 0)})")
+        finally:
+            os.close(descriptor)
         if running.digest() != self._envelope.body_digest:
             self._fail("the body's checksum does not hold")
 
@@ -65,16 +70,6 @@ class SpooledRecord:
         descriptor = open_file(self._path, os.O_RDONLY)
         part = FilePart(descriptor, self._envelope.body_offset, self.body_size)
         return io.BufferedReader(part)
-
-    @contextmanager
-    def _reading(self) -> Iterator[int]:
-        descriptor = open_file(self._path, os.O_RDONLY)
-        try:
-            yield descriptor
-        except OSError as error:
-            self._fail(f"it can't be read ({os.strerror(error.errno or 0)})")
-        finally:
-            os.close(descriptor)
 
     def _fail(self, what: str) -> None:
         self._damaged(self.ref, what)

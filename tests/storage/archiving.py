@@ -11,14 +11,23 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from storage.archive import LocalArchive, Object
+from storage.archive import Archive, Chunk, LocalArchive, PutResult
 from storage.errors import StorageError
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60
+
+
+def put_batch(archive: Archive, contents: Mapping[str, Iterable[Chunk]]) -> list[PutResult]:
+    """Put a batch of objects, by their keys; their chunks are read each time they are wanted."""
+    with archive.batch() as batch:
+        for chunks in contents.values():
+            for _ in batch.take(lambda chunks=chunks: chunks):  # type: ignore[misc]
+                pass
+        return batch.put(list(contents))
 
 
 def put_in_a_process(
@@ -53,16 +62,12 @@ def put_in_a_process(
 def _main(archive_root: str, sizes: Sequence[str]) -> None:
     archive = LocalArchive(Path(archive_root))
     for n, text in enumerate(sizes):
-        batch = [
-            Object(
-                key=f"objects/e{n}/{index}/{n}.dcm",
-                chunks=(b"\xa5" * 4_096,) * (int(size) // 4_096),
-                size_bytes=int(size),
-            )
+        contents = {
+            f"objects/e{n}/{index}/{n}.dcm": (b"\xa5" * 4_096,) * (int(size) // 4_096)
             for index, size in enumerate(text.split(","))
-        ]
+        }
         try:
-            archive.put_batch(batch)
+            put_batch(archive, contents)
         except StorageError as error:
             sick = " sick" if archive.sick else ""
             sys.stdout.write(f"{type(error).__name__}{sick}\n")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from storage.archive import Archive, LocalArchive, Object, open_archive
+from storage.archive import Archive, LocalArchive, open_archive
 from storage.errors import ObjectMissing
+from tests.storage.archiving import put_batch
 from tests.storage.bucket import Buckets
 
 MIB = 1024 * 1024
@@ -81,17 +83,55 @@ def test_a_big_object_is_what_was_put(archive: Archive) -> None:
 def test_a_batch_is_its_objects(archive: Archive) -> None:
     """In the order given, each under its own key."""
     contents = {key(n): f"object {n}".encode() for n in range(20)}
-    batch = [
-        Object(key=name, chunks=(data[:3], data[3:]), size_bytes=len(data))
-        for name, data in contents.items()
-    ]
-
-    results = archive.put_batch(batch)
+    results = put_batch(archive, {name: (data[:3], data[3:]) for name, data in contents.items()})
 
     assert [result.key for result in results] == list(contents)
     assert [result.size_bytes for result in results] == [len(data) for data in contents.values()]
     assert {name: content(archive, name) for name in contents} == contents
     assert len({result.fingerprint for result in results}) == 20
+
+
+def test_an_object_without_a_key_is_no_part_of_its_batch(archive: Archive) -> None:
+    """What turns out to be on record already was read in vain."""
+    with archive.batch() as batch:
+        for name in (b"one", b"two", b"three"):
+            assert [*batch.take(lambda name=name: (name,))] == [name]  # type: ignore[misc]
+        results = batch.put([key(1), None, key(3)])
+
+    assert [result.key for result in results] == [key(1), key(3)]
+    assert listed(archive, "") == [key(1), key(3)]
+    assert content(archive, key(3)) == b"three"
+
+
+def test_an_object_of_which_the_reading_breaks_off_is_no_part_of_its_batch(
+    archive: Archive,
+) -> None:
+    """Neither one that can't be read to the end, nor one that nobody wanted to."""
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise EOFError
+
+    with archive.batch() as batch:
+        with pytest.raises(EOFError):
+            list(batch.take(broken))
+        assert list(batch.take(lambda: (b"whole",))) == [b"whole"]
+        with closing(batch.take(lambda: (b"left", b"over"))) as left:  # type: ignore[type-var]
+            next(left)
+        assert list(batch.take(lambda: (b"another",))) == [b"another"]
+        assert len(batch.put([key(1), key(2)])) == 2
+
+    assert listed(archive, "") == [key(1), key(2)]
+    assert [content(archive, key(n)) for n in (1, 2)] == [b"whole", b"another"]
+
+
+def test_a_batch_that_is_not_put_leaves_nothing(archive: Archive) -> None:
+    """The ledger may fail between the reading and the putting."""
+    with archive.batch() as batch:
+        for data in (b"one", b"two"):
+            list(batch.take(lambda data=data: (data,)))  # type: ignore[misc]
+
+    assert listed(archive, "") == []
 
 
 def test_the_same_object_again_is_the_same_object(archive: Archive) -> None:

@@ -8,35 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from storage.archive import LocalArchive, Object, PutResult
+from storage.archive import LocalArchive, PutResult
 from tests.peers import peer
-from tests.storage.archiving import put_in_a_process
+from tests.storage.archiving import put_batch, put_in_a_process
 from tests.storage.test_objects_failures import broken, files
 
 
-def objects(*contents: bytes, folder: str = "objects/e1/0") -> list[Object]:
+def objects(*contents: bytes, folder: str = "objects/e1/0") -> dict[str, tuple[bytes]]:
     """One object per content, in one folder."""
-    return [
-        Object(key=f"{folder}/{n}.dcm", chunks=(content,), size_bytes=len(content))
-        for n, content in enumerate(contents)
-    ]
+    return {f"{folder}/{n}.dcm": (content,) for n, content in enumerate(contents)}
 
 
 def test_a_batch_is_its_objects(tmp_path: Path) -> None:
     """Byte for byte, in the order given, private, and nothing else is left."""
     archive = LocalArchive(tmp_path)
-    batch = objects(b"one", b"two") + objects(b"three", folder="quarantine/e2/0")
+    batch = objects(b"one", b"two") | objects(b"three", folder="quarantine/e2/0")
     mask = os.umask(0)
     try:
-        results = archive.put_batch(batch)
+        results = put_batch(archive, batch)
     finally:
         os.umask(mask)
 
-    assert [result.key for result in results] == [each.key for each in batch]
+    assert [result.key for result in results] == list(batch)
     assert [result.size_bytes for result in results] == [3, 3, 5]
-    for each in batch:
-        path = archive.path(each.key)
-        assert path.read_bytes() == b"".join(each.chunks)
+    for key, chunks in batch.items():
+        path = archive.path(key)
+        assert path.read_bytes() == b"".join(chunks)
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
         assert path.parent.parent.stat().st_mode & 0o777 == 0o700
@@ -48,7 +45,7 @@ def test_a_batch_knows_its_objects_by_what_a_single_put_would(tmp_path: Path) ->
     archive = LocalArchive(tmp_path)
     single: PutResult = archive.put("objects/e1/0/0.dcm", (b"sa", memoryview(b"me")))
 
-    batch = archive.put_batch(objects(b"same", b"other"))
+    batch = put_batch(archive, objects(b"same", b"other"))
 
     assert batch[0] == single
     assert batch[1].fingerprint != single.fingerprint
@@ -56,7 +53,7 @@ def test_a_batch_knows_its_objects_by_what_a_single_put_would(tmp_path: Path) ->
 
 def test_a_batch_of_none_is_nothing(tmp_path: Path) -> None:
     """The filer need not ask whether everything was a duplicate."""
-    assert LocalArchive(tmp_path).put_batch([]) == []
+    assert put_batch(LocalArchive(tmp_path), {}) == []
 
 
 def test_a_batch_that_breaks_off_names_nothing(tmp_path: Path) -> None:
@@ -68,9 +65,7 @@ def test_a_batch_that_breaks_off_names_nothing(tmp_path: Path) -> None:
         raise EOFError
 
     with pytest.raises(EOFError):
-        archive.put_batch(
-            [*objects(b"whole"), Object(key="objects/e1/0/9.dcm", chunks=chunks(), size_bytes=9)]
-        )
+        put_batch(archive, {**objects(b"whole"), "objects/e1/0/9.dcm": chunks()})
 
     assert files(tmp_path) == []
     assert not archive.sick
@@ -81,18 +76,19 @@ def test_a_folder_that_goes_during_a_batch_is_made_again(
 ) -> None:
     """Whoever discards the only object of a folder takes the folder along, at any moment."""
     archive = LocalArchive(tmp_path)
-    first, second = objects(b"one", b"two")
+    batch = objects(b"one", b"two")
+    first, second = batch
     rename = os.rename
 
     def rename_late(temporary: str, target: str) -> None:
-        if target.endswith(second.key) and archive.infos([first.key]):
-            archive.discard([first.key])
+        if target.endswith(second) and archive.infos([first]):
+            archive.discard([first])
         rename(temporary, target)
 
     monkeypatch.setattr(os, "rename", rename_late)
-    archive.put_batch([first, second])
+    put_batch(archive, batch)
 
-    assert files(tmp_path) == [second.key]
+    assert files(tmp_path) == [second]
 
 
 @pytest.mark.slow

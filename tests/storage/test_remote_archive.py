@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.archive import Archive, Object, RemoteAccess, open_archive
+from storage.archive import Archive, RemoteAccess, open_archive
 from storage.errors import ArchiveUnavailable
+from tests.storage.archiving import put_batch
 from tests.storage.bucket import Buckets
 
 KEY = "objects/e1/0/a.dcm"
@@ -103,10 +104,10 @@ def test_a_store_that_is_down_is_tried_a_few_times(recorder: Recorder) -> None:
 @pytest.mark.parametrize("recorder", [403], indirect=True)
 def test_a_batch_ends_with_its_first_failure(recorder: Recorder) -> None:
     """A hundred objects are not all tried at a store that turns us away."""
-    batch = [Object(key=f"objects/e/0/{n}", chunks=(b"x",), size_bytes=1) for n in range(100)]
+    contents = {f"objects/e/0/{n}": (b"x",) for n in range(100)}
 
     with pytest.raises(ArchiveUnavailable):
-        archive_at(recorder.access).put_batch(batch)
+        put_batch(archive_at(recorder.access), contents)
 
     assert len(recorder.requests) < 50
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from gateway.desk import FilingDesk
 from gateway.desk_link import RemoteDesk
 from storage import sqlite
-from storage.archive import LocalArchive, PutResult, local, syncing
+from storage.archive import Chunk, LocalArchive, PutResult, Read, batch, naming, syncing
 from storage.archive.fingerprint import Fingerprint
 from storage.spool.disk import Disk
 
@@ -59,8 +60,8 @@ def _no_directory_fsync() -> None:
         if calls % 2:
             synced(descriptor)
 
-    _replace(local, "sync_volume", every_other)
-    _replace(local, "sync_folder", lambda _: None)
+    _replace(batch, "sync_volume", every_other)
+    _replace(naming, "sync_folder", lambda _: None)
     _replace(Disk, "sync_folder", lambda _, __: None)
 
 
@@ -77,28 +78,45 @@ def _wal_normal() -> None:
 
 def _row_before_object() -> None:
     """The objects are written after the rows were committed, right before the release."""
-    put_batch, release, waiting = LocalArchive.put_batch, RemoteDesk.release, []
+    begin, release, waiting = LocalArchive.batch, RemoteDesk.release, []
 
-    def promise(archive: LocalArchive, objects: Any) -> list[PutResult]:
-        read = [replace(each, chunks=list(map(bytes, each.chunks))) for each in objects]
-        waiting.append((archive, read))
-        return [_result(each) for each in read]
+    class Promising:
+        """Keeps the chunks that it takes, and says that they were put."""
+
+        def __init__(self, archive: LocalArchive) -> None:
+            self._archive = archive
+            self._taken: list[list[bytes]] = []
+
+        def take(self, read: Read) -> Iterator[Chunk]:
+            chunks = []
+            for chunk in read():
+                chunks.append(bytes(chunk))
+                yield chunk
+            self._taken.append(chunks)
+
+        def put(self, keys: Sequence[str | None]) -> list[PutResult]:
+            waiting.append((self._archive, list(zip(self._taken, keys, strict=True))))
+            return [_result(key, c) for c, key in zip(self._taken, keys, strict=True) if key]
 
     def put_then_release(desk: RemoteDesk, spool: int, refs: Any, *, size_bytes: int) -> None:
         while waiting:
-            put_batch(*waiting.pop())
+            archive, promised = waiting.pop()
+            with begin(archive) as kept:
+                for chunks, _ in promised:
+                    list(kept.take(partial(iter, chunks)))
+                kept.put([key for _, key in promised])
         release(desk, spool, refs, size_bytes=size_bytes)
 
-    _replace(LocalArchive, "put_batch", promise)
+    _replace(LocalArchive, "batch", lambda archive: nullcontext(Promising(archive)))
     _replace(LocalArchive, "infos", lambda _, keys: dict.fromkeys(keys))
     _replace(RemoteDesk, "release", put_then_release)
 
 
-def _result(each: Any) -> PutResult:
+def _result(key: str, chunks: Sequence[bytes]) -> PutResult:
     fingerprint = Fingerprint()
-    for chunk in each.chunks:
+    for chunk in chunks:
         fingerprint.update(chunk)
-    return PutResult(key=each.key, size_bytes=fingerprint.size_bytes, fingerprint=str(fingerprint))
+    return PutResult(key=key, size_bytes=fingerprint.size_bytes, fingerprint=str(fingerprint))
 
 
 def _released_before_filed() -> None:
