@@ -242,4 +242,9 @@ MUTANTS = (
         'values(remaining=t.packages.c.remaining + bindparam("amount"))',
         'values(remaining=t.packages.c.remaining + 0 * bindparam("amount"))',
     ),
+    _mutant(
+        *("§13", "writers that share the database lock no row", "storage/dialect.py"),
+        'return connection.dialect.name == "postgresql"',
+        "return False",
+    ),
 )
