@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select
 
 from quota.time import Instant
 from storage import tables as t
@@ -121,6 +121,7 @@ _ASIDE = select(t.conflicts.c.sop_instance_uid, t.conflicts.c.sha256).where(
     t.conflicts.c.institution_id == bindparam("institution_id"),
     t.conflicts.c.sop_instance_uid.in_(bindparam("uids", expanding=True)),
 )
+_ANY_LEAVING = select(exists().select_from(t.deleted_objects))
 _LEAVING = select(t.deleted_objects.c.object_key).where(
     t.deleted_objects.c.object_key.in_(bindparam("keys", expanding=True))
 )
@@ -199,7 +200,8 @@ def decide(known: Known, arrivals: Iterable[Arrival]) -> list[Decision]:
 def being_deleted(view: SqlView, decisions: Iterable[Decision]) -> frozenset[str]:
     """Keys whose objects wait for their removal: nothing may be filed there until it is done."""
     keys = [decision.object_key for decision in decisions if decision.object_key is not None]
-    if not keys:
+    # Hardly ever: a batch's keys are long, and need not be written out to be told that.
+    if not keys or not view.connection.execute(_ANY_LEAVING).scalar_one():
         return frozenset()
     return frozenset(view.connection.execute(_LEAVING, {"keys": keys}).scalars())
 

@@ -30,6 +30,22 @@ CHUNK_BYTES = 1 << 18
 """So little that it is still in the processor's cache when it is digested and written."""
 
 
+class _SegmentFile:
+    """A segment that is open for as long as somebody has a record of it."""
+
+    __slots__ = ("descriptor", "path")
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self.path = path
+        self.descriptor = -1
+        self.descriptor = open_file(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpooledRecord:
     """A record that waits to be filed. `body_size` is in bytes."""
@@ -37,7 +53,7 @@ class SpooledRecord:
     ref: RecordRef
     header: RecordHeader
     body_size: int
-    _path: Path = field(repr=False)
+    _segment: _SegmentFile = field(repr=False)
     _envelope: Envelope = field(repr=False)
     _damaged: Callable[[RecordRef, str], None] = field(repr=False)
 
@@ -49,10 +65,9 @@ class SpooledRecord:
         """
         running = xxh3_128()
         offset, left = self._envelope.body_offset, self.body_size
-        descriptor = open_file(self._path, os.O_RDONLY)
         try:
             while left:
-                chunk = os.pread(descriptor, min(left, CHUNK_BYTES), offset)
+                chunk = os.pread(self._segment.descriptor, min(left, CHUNK_BYTES), offset)
                 if not chunk:
                     break
                 running.update(chunk)
@@ -60,14 +75,12 @@ class SpooledRecord:
                 offset, left = offset + len(chunk), left - len(chunk)
         except OSError as error:
             self._fail(f"it can't be read ({os.strerror(error.errno or 0)})")
-        finally:
-            os.close(descriptor)
         if running.digest() != self._envelope.body_digest:
             self._fail("the body's checksum does not hold")
 
     def open(self) -> BinaryIO:
         """The body as a file to seek in; nobody checks it, so read `chunks` to the end before."""
-        descriptor = open_file(self._path, os.O_RDONLY)
+        descriptor = open_file(self._segment.path, os.O_RDONLY)
         part = FilePart(descriptor, self._envelope.body_offset, self.body_size)
         return io.BufferedReader(part)
 
@@ -84,14 +97,15 @@ def read_places(
     Raises SpoolUnavailable where a segment can't be read.
     """
     records: list[SpooledRecord] = []
-    opened: dict[int, int] = {}
+    segments: dict[int, _SegmentFile] = {}
     try:
         for place in places:
-            path = path_of(directory, place.ref.segment)
-            if place.ref.segment not in opened:
-                opened[place.ref.segment] = open_file(path, os.O_RDONLY)
+            number = place.ref.segment
+            segment = segments.get(number)
+            if segment is None:
+                segment = segments[number] = _SegmentFile(path_of(directory, number))
             try:
-                envelope, header = read_header(opened[place.ref.segment], place.key, place.offset)
+                envelope, header = read_header(segment.descriptor, place.key, place.offset)
             except RecordDamaged as error:
                 damaged(place.ref, str(error))
                 continue
@@ -100,7 +114,7 @@ def read_places(
                     ref=place.ref,
                     header=header,
                     body_size=envelope.body_size,
-                    _path=path,
+                    _segment=segment,
                     _envelope=envelope,
                     _damaged=damaged,
                 )
@@ -108,9 +122,6 @@ def read_places(
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise SpoolUnavailable(f"the spool {directory} can't be read ({why})") from error
-    finally:
-        for descriptor in opened.values():
-            os.close(descriptor)
     return records
 
 
