@@ -1,4 +1,4 @@
-"""Run by hand, on a quiet machine, at least 10 GB free: `python -m tests.benchmarks.peers`.
+"""Run by hand, on a quiet machine, at least 20 GB free: `python -m tests.benchmarks.peers`.
 
 Each round starts a receiver on empty storage, sends the scenario's files and checks that all
 arrived; rounds of the receivers alternate, and medians are shown. `answered` ends with the last
@@ -32,12 +32,12 @@ def main() -> None:
         if arguments.only.lower() in one.title.lower()
     ]
     found: dict[Scenario, dict[str, list[Outcome]]] = {}
-    with tempfile.TemporaryDirectory(prefix="peers-", dir=arguments.dir) as directory:
-        for scenario in chosen:
+    for scenario in chosen:
+        with tempfile.TemporaryDirectory(prefix="peers-", dir=arguments.dir) as directory:
             found[scenario] = _rounds(scenario, arguments, Path(directory), console)
-            show(console, scenario, found[scenario])
-            if arguments.json:
-                write(arguments.json, found, arguments.rounds)
+        show(console, scenario, found[scenario])
+        if arguments.json:
+            write(arguments.json, found, arguments.rounds)
 
 
 def _rounds(
