@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def measure(
         assert sent.seconds <= answered - began
     finally:
         receiver.stop()
+        # What it left to the kernel to write must not be written beside the next one's work.
+        os.sync()
     return Outcome(
         answered_s=sent.seconds,
         filed_s=sent.seconds + filing_s,
