@@ -1,6 +1,7 @@
 """What holds for every test: Hypothesis profiles, a clean environment, tests that take minutes."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,6 +31,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(PROFILE)
+
+# Whatever is started in the background by a shell inherits that Ctrl-C is ignored, and so would
+# the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A developer's TOLLGATE_DATA_DIR points at real data, and would change what settings say.
 for _name in [name for name in os.environ if name.startswith("TOLLGATE_")]:
