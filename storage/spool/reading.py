@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from xxhash import xxh3_128
 
@@ -33,11 +31,10 @@ CHUNK_BYTES = 1 << 18
 class _SegmentFile:
     """A segment that is open for as long as somebody has a record of it."""
 
-    __slots__ = ("descriptor", "path")
+    __slots__ = ("descriptor",)
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
-        self.path = path
         self.descriptor = -1
         self.descriptor = open_file(path, os.O_RDONLY)
 
@@ -78,12 +75,6 @@ class SpooledRecord:
         if running.digest() != self._envelope.body_digest:
             self._fail("the body's checksum does not hold")
 
-    def open(self) -> BinaryIO:
-        """The body as a file to seek in; nobody checks it, so read `chunks` to the end before."""
-        descriptor = open_file(self._segment.path, os.O_RDONLY)
-        part = FilePart(descriptor, self._envelope.body_offset, self.body_size)
-        return io.BufferedReader(part)
-
     def _fail(self, what: str) -> None:
         self._damaged(self.ref, what)
         raise RecordDamaged(f"a record of segment {self.ref.segment} is damaged: {what}")
@@ -123,49 +114,6 @@ def read_places(
         why = os.strerror(error.errno or 0)
         raise SpoolUnavailable(f"the spool {directory} can't be read ({why})") from error
     return records
-
-
-class FilePart(io.RawIOBase):
-    """A part of a file as a file of its own; closes the descriptor that it was given."""
-
-    def __init__(self, descriptor: int, offset: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._offset = offset
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """It is for reading."""
-        return True
-
-    def seekable(self) -> bool:
-        """And for seeking."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move within the part."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError("negative seek position")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill the buffer as far as the part goes."""
-        wanted = min(len(buffer), max(self._size - self._position, 0))
-        if wanted == 0:
-            return 0
-        count = os.preadv(
-            self._descriptor, [memoryview(buffer)[:wanted]], self._offset + self._position
-        )
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
 
 
 def read_header(descriptor: int, key: LeaseKey, offset: int) -> tuple[Envelope, RecordHeader]:

@@ -8,20 +8,16 @@ writes JSON with `--json FILE`. Nothing fails on a time.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import TypeAlias
-
-from rich.console import Console
-from rich.table import Table
 
 from quota import service
 from quota.account import Account
@@ -29,6 +25,7 @@ from quota.service import Admitted
 from storage.engine import open_database
 from storage.ledger import SqlLedger
 from storage.schema import migrate
+from tests.benchmarks.tables import show
 from tests.storage.kit import add_account, reading, top_up, url_of, verified
 from tests.storage.server import Server
 
@@ -62,13 +59,7 @@ def main() -> None:
     for name, opened in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
         with opened() as ledger:
             found.append(measure(ledger, name, arguments.processes, arguments.each))
-    table = Table(*Figures.__dataclass_fields__)
-    for figures in found:
-        values = asdict(figures).values()
-        table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in values))
-    Console().print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(figures) for figures in found], indent=2))
+    show("Admissions", found, arguments.json)
 
 
 def measure(ledger: SqlLedger, name: str, processes: int, each: int) -> Figures:

@@ -10,20 +10,17 @@ one). Rounds alternate, and the median ratio is told. Prints a table, and writes
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from storage.spool import Spool
 from storage.spool.record import PAGE_BYTES, whole_pages
+from tests.benchmarks.tables import show
 from tests.storage.spool.kit import HEADER
 
 META_BYTES = 512
@@ -58,13 +55,7 @@ def main() -> None:
             )
             for recycled in (False, True)
         ]
-    table = Table(*Figures.__dataclass_fields__)
-    for figures in found:
-        values = asdict(figures).values()
-        table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in values))
-    Console().print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(figures) for figures in found], indent=2))
+    show("Spool", found, arguments.json)
 
 
 def measure(root: Path, body_bytes: int, records: int, rounds: int, *, recycled: bool) -> Figures:

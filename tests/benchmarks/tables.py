@@ -18,7 +18,7 @@ def show(title: str, found: Sequence[Any], json_file: Path | None) -> None:
     The first field names the run. Writes all of them to `json_file`, if there is one.
     """
     first, *others = (field.name for field in fields(found[0]))
-    table = Table(first, *(getattr(one, first) for one in found), title=title)
+    table = Table(first, *(_spelled(getattr(one, first)) for one in found), title=title)
     for name in others:
         table.add_row(name, *(_spelled(getattr(one, name)) for one in found))
     Console().print(table)
