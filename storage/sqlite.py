@@ -62,21 +62,13 @@ class SqliteDatabase:
         with (
             self._watching(),
             unavailable(),
-            self._alone(within_s),
+            self._queue.alone(within_s),
             self.engine.connect() as connection,
         ):
             _limit(connection, within_s)
             with rolled_back(connection):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
-
-    @contextmanager
-    def _alone(self, within_s: float | None) -> Iterator[None]:
-        descriptor = self._queue.take(within_s)
-        try:
-            yield
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

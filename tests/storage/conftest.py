@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from quota.account import Account
 from quota.ports import Ledger
 from storage.ledger import SqlLedger
+from storage.lock_queue import LockQueue
 from storage.memory import MemoryLedger
 from tests.storage.bucket import Buckets
 from tests.storage.hospital import Site
@@ -105,3 +107,22 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     """A hospital with one device and an account that has bought nothing, on each database."""
     ledger: SqlLedger = request.getfixturevalue(request.param)
     return Site(ledger, add_account(ledger), tmp_path / "archive")
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> LockQueue:
+    """This process's line."""
+    return LockQueue(tmp_path / "lock")
+
+
+@pytest.fixture
+def other_queue(tmp_path: Path) -> LockQueue:
+    """A line for the same lock, as another process has it."""
+    return LockQueue(tmp_path / "lock")
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Some to wait with."""
+    with ThreadPoolExecutor(16) as pool:
+        yield pool

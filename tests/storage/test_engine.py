@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 from storage.engine import open_database
 from storage.errors import DurabilityTooWeak, LedgerUnavailable
 from storage.ledger import SqlLedger
-from storage.lock_queue import LockQueue
 from storage.sqlite import SqliteDatabase, check_durability
 from tests.storage.kit import DATABASE, add_account, dump
 from tests.storage.past import Copy
@@ -117,31 +114,6 @@ def test_a_reader_is_not_stopped_by_a_writer(sqlite: SqlLedger) -> None:
         )
         with sqlite.read() as view:
             assert view.accounts() == []
-
-
-@pytest.mark.parametrize("within_s", [None, 30.0])
-def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path, within_s: float | None) -> None:
-    """Threads of one process queue like processes do: a lock per open file."""
-    queue = LockQueue(tmp_path / "lock")
-    inside: list[int] = []
-    most: list[int] = []
-
-    def enter() -> None:
-        for _ in range(50):
-            descriptor = queue.take(within_s)
-            inside.append(1)
-            most.append(len(inside))
-            inside.pop()
-            os.close(descriptor)
-
-    threads = [threading.Thread(target=enter) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-
-    assert max(most) == 1
-    assert len(most) == 200
 
 
 def test_the_lock_is_given_back_after_a_failure(sqlite: SqlLedger) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +11,6 @@ import pytest
 
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
-from storage.lock_queue import LockQueue
 from tests.storage.kit import DATABASE
 from tests.storage.server import Server
 
@@ -72,17 +69,3 @@ def test_a_foreign_lock_on_the_file_is_unavailable_in_time(
         with pytest.raises(LedgerUnavailable), sqlite.within(0.05).begin():
             pass
         assert time.monotonic() - began_s < 5
-
-
-def test_an_abandoned_place_is_the_next_ones(tmp_path: Path) -> None:
-    """However often somebody gives up, one thread waits; it lets go where nobody wants it."""
-    before = threading.active_count()
-    queue, other = LockQueue(tmp_path / "lock"), LockQueue(tmp_path / "lock")
-    held = other.take(None)
-    for _ in range(3):
-        with pytest.raises(LedgerUnavailable):
-            queue.take(0.01)
-    assert threading.active_count() == before + 1
-    os.close(held)
-    os.close(other.take(5.0))
-    os.close(queue.take(5.0))
