@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from config import Settings
+from gateway.admissions import new_examination_id
 from gateway.board import Board
 from gateway.bootstrap import open_archive, open_serving_ledger
 from gateway.children import EXIT_SICK, Link
 from gateway.desk_link import RemoteDesk
 from gateway.filing import Filer
+from gateway.outage import ANSWER_S
 from gateway.telemetry import log
 from gateway.telemetry.events import Events
 from gateway.telemetry.metrics import Metrics
 from gateway.version import VERSION
 from quota.admission import RefusalReason
+from quota.errors import QuotaError
 from quota.time import MICROSECONDS_PER_SECOND
 from storage.engine import system_clock
+from storage.errors import StorageError
+from storage.filing_rehearsal import rehearse
+from storage.ledger import SqlLedger
 
 _NICENESS = 5
 
@@ -37,10 +44,11 @@ def run_filer(
 
     `desk` is the filer's end of the link to the worker that holds the spools in `directories`.
     """
+    ledger = open_serving_ledger(settings)
+    _rehearse(ledger)
     # Where processors are short a device that waits for its answer goes first.
     os.nice(_NICENESS)
     board.filer_runs(number)
-    ledger = open_serving_ledger(settings)
     archive = open_archive(settings)
     remote = RemoteDesk(directories, desk, ending=link.stop.is_set)
     filer = Filer(
@@ -58,3 +66,15 @@ def run_filer(
         log.get_logger("filer").critical("sync_failed")
     ledger.database.dispose()
     return EXIT_SICK if filer.sick else 0
+
+
+def _rehearse(ledger: SqlLedger) -> None:
+    """Compile a filing's statements before devices wait for the lock that it holds meanwhile.
+
+    Nothing hangs on how it ends: what can't be filed later is told why.
+    """
+    with (
+        suppress(StorageError, QuotaError),
+        ledger.within(ANSWER_S).begin() as work,
+    ):
+        rehearse(work, new_examination_id())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -13,11 +14,14 @@ from quota.ledger import GRACE
 from quota.service import read_meter
 from storage import tables as t
 from storage.admitting import Overtaken
+from storage.engine import open_database
 from storage.filing import Deferred, Filed, Same, file_batch
+from storage.filing_rehearsal import rehearse
+from storage.ledger import SqlLedger
 from storage.placing import Arrival
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import QUIET, Instance, Site, numbered
-from tests.storage.kit import HandClock, counted, reading, top_up
+from tests.storage.kit import HandClock, counted, dump, reading, top_up, url_of
 from tests.storage.operator import reverse
 
 
@@ -76,6 +80,38 @@ def test_a_batch_costs_a_handful_of_statements(paid: Site) -> None:
         counts.append(len(seen))
 
     assert counts[0] == counts[1] < 25
+
+
+def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
+    paid: Site, clock: HandClock, tmp_path: Path
+) -> None:
+    """The first filing of a process holds its locks for as long as the others do."""
+    batch = [paid.ready(instance) for instance in numbered(3)]
+    ledger = SqlLedger(open_database(url_of(paid.ledger), lock_dir=tmp_path), clock)
+    before = dump(ledger)
+    with counted(ledger, unmet=True) as compiled:
+        with ledger.begin() as work:
+            rehearse(work, "made up")
+        assert compiled
+        assert dump(ledger) == before
+        compiled.clear()
+
+        with ledger.begin() as work:
+            outcomes = file_batch(work, batch, quiet_period=QUIET)
+            work.commit()
+    ledger.database.dispose()
+
+    assert isinstance(outcomes, list)
+    assert all(isinstance(outcome, Filed) for outcome in outcomes)
+    assert compiled == []
+
+
+def test_a_rehearsal_without_a_device_does_nothing(sqlite: SqlLedger) -> None:
+    """A gateway that nobody has set up yet starts as well."""
+    with counted(sqlite) as seen, sqlite.begin() as work:
+        rehearse(work, "made up")
+
+    assert len(seen) == 2, "its BEGIN, and the look for a device"
 
 
 def test_what_the_ledger_had_not_seen_is_charged_by_filing(paid: Site, clock: HandClock) -> None:
