@@ -89,7 +89,7 @@ def file_batch(
     assert len(arrivals) <= BATCH_MAX
     known = look(work, arrivals)
     meters = _Meters.locked(work, known)
-    if not look_again(work, known, arrivals):
+    if not work.alone and not look_again(work, known, arrivals):
         return Overtaken()
     look_at_instances(work, known, arrivals)
     decided = list(zip(arrivals, decide(known, arrivals), strict=True))

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, case, update
+from sqlalchemy import bindparam, case, insert, update
 
 from quota.time import MICROSECONDS_PER_SECOND, Instant
 from storage import tables as t
@@ -19,6 +19,7 @@ LATE_AFTER = 30 * 86_400 * MICROSECONDS_PER_SECOND
 
 Pair: TypeAlias = tuple[Arrival, Decision]
 
+_ADD_INSTANCES = insert(t.instances)
 _GROW = (
     update(t.examinations)
     .where(t.examinations.c.id == bindparam("examination_id"))
@@ -62,6 +63,10 @@ def add_instances(work: SqlWork, filed: Sequence[Pair], *, filed_at: Mapping[int
         ),
         key=lambda row: (row["institution_id"], row["sop_instance_uid"]),
     )
+    if work.alone:
+        # None of them was there when we looked; to be told so costs as much again.
+        work.connection.execute(_ADD_INSTANCES, values)
+        return True
     return insert_all_missing(work.connection, t.instances, values) == len(values)
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 
 from quota.admission import RefusalReason
 from quota.notice import Notice, NoticeKind
@@ -34,6 +34,9 @@ _OPEN = select(t.refusals.c.id, t.refusals.c.refused).where(
     t.refusals.c.institution_id == bindparam("institution_id"),
     t.refusals.c.examination_key == bindparam("examination_key"),
     t.refusals.c.resolved_at.is_(None),
+)
+_ANY_MISSING = select(
+    exists().select_from(t.refused_instances).where(t.refused_instances.c.stored_at.is_(None))
 )
 _NOTE_STORED = (
     update(t.refused_instances)
@@ -74,6 +77,9 @@ def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
 
 def note_stored(work: SqlWork, stored: Sequence[Incoming]) -> None:
     """Refused instances that have been stored after all; an entry with none missing closes."""
+    # Hardly ever: a batch's UIDs need not be written out to be told that.
+    if not stored or not work.connection.execute(_ANY_MISSING).scalar_one():
+        return
     uids: dict[int, set[str]] = defaultdict(set)
     for incoming in stored:
         uids[incoming.institution_id].add(incoming.sop_instance_uid)

@@ -19,6 +19,7 @@ from storage.filing import Deferred, Filed, Same, file_batch
 from storage.filing_rehearsal import rehearse
 from storage.ledger import SqlLedger
 from storage.placing import Arrival
+from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import QUIET, Instance, Site, numbered
 from tests.storage.kit import HandClock, counted, dump, reading, top_up, url_of
@@ -79,7 +80,8 @@ def test_a_batch_costs_a_handful_of_statements(paid: Site) -> None:
             paid.file(*batch)
         counts.append(len(seen))
 
-    assert counts[0] == counts[1] < 25
+    one_by_one = isinstance(paid.ledger.database, SqliteDatabase)
+    assert counts == [13 if one_by_one else 14] * 2
 
 
 def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
