@@ -17,11 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.admission_line import AdmissionLine
 from gateway.outage import ANSWER_S, Proposals, Pulse
 from quota.admission import Refused
 from quota.errors import QuotaError
 from quota.service import Admitted
-from storage.admitting import Overtaken, Pinned, admit, pinned, rehearse
+from storage.admitting import Asked, Overtaken, Pinned, admit, look
+from storage.admitting_rehearsal import rehearse
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 from storage.records import Incoming
@@ -62,6 +64,7 @@ class Admissions:
     ) -> None:
         """`proposals` lets in while the ledger can't be asked; without it, nothing new enters."""
         self._ledger = ledger.within(ANSWER_S)
+        self._line = AdmissionLine(self._ledger)
         self._proposals = proposals
         self._pulse = pulse or Pulse(monotonic_s=monotonic_s)
         self._monotonic_s = monotonic_s
@@ -143,12 +146,19 @@ class Admissions:
 
     def _ask(self, incoming: Incoming) -> Pinned | Refused:
         with self._ledger.read() as view:
-            if (known := pinned(view, incoming)) is not None:
-                return known
-        proposed = self._proposed(incoming) or new_examination_id()
+            known = look(view, incoming)
+        if isinstance(known, Pinned):
+            return known
+        proposed_id = self._proposed(incoming) or new_examination_id()
+        asked = Asked(incoming=incoming, proposed_id=proposed_id)
+        # What is on record and has to change touches rows of others: it does that alone.
+        found = self._line.ask(asked) if known is None else None
+        return found or self._ask_alone(asked)
+
+    def _ask_alone(self, asked: Asked) -> Pinned | Refused:
         for _ in range(_ATTEMPTS_MAX):
             with self._ledger.begin() as work:
-                decided = admit(work, incoming, proposed)
+                decided = admit(work, asked)
                 if isinstance(decided, Pinned):
                     work.commit()
             if not isinstance(decided, Overtaken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,6 +32,7 @@ __all__ = [
     "Admitted",
     "MeterReading",
     "admit",
+    "admit_each",
     "credit",
     "known_order",
     "lock_order",
@@ -129,6 +131,28 @@ def admit(work: Work, account: Account, examination_id: str) -> Admission:
         charged = book.charge(examination_id, [] if funding.head is None else [funding.head])
     work.record(book.meter, book.facts)
     return _admitted(examination_id, book.at, charged, funding.head)
+
+
+def admit_each(work: Work, account: Account, examination_ids: Sequence[str]) -> list[Admission]:
+    """Admit several new examinations at one T (TIME-1), each on what those before it have left.
+
+    They are new to the ledger: one that is charged already is the store's to refuse (ADM-3). Where
+    all are `Refused` the caller must not commit (ADM-2).
+    """
+    book = open_book(work, account, account.plan.enforced_meter)
+    charges = book.meter.name == EXAM
+    heads = work.burn_head(book.meter.id, book.at, limit=len(examination_ids)) if charges else ()
+    answers: list[Admission] = []
+    for examination_id in examination_ids:
+        decision = admission.decide(_standing(book, account), at=book.at)
+        if isinstance(decision, Refused):
+            answers.append(decision)
+            continue
+        head = [replace(one, remaining=book.left(one)) for one in heads if book.left(one)][:1]
+        charge = book.charge(examination_id, head) if charges else None
+        answers.append(_admitted(examination_id, book.at, charge, head[0] if head else None))
+    record(work, book)
+    return answers
 
 
 def charge_arrived(work: Work, exams: Book, examination_id: str) -> Admitted:

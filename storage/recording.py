@@ -19,7 +19,7 @@ from quota.facts import (
 )
 from quota.ledger import Entry, LedgerAccount, Meter, Posting
 from quota.time import Instant
-from storage import recording_charge, recording_rare
+from storage import recording_charge, recording_charges, recording_rare
 from storage import tables as t
 from storage.recording_meter import SAVE_METER, saved
 
@@ -37,8 +37,13 @@ _ADD_EPISODE = insert(t.episodes)
 
 def record(connection: Connection, meter: Meter, facts: Sequence[Fact]) -> None:
     """Persist what a book decided: the journal, and the meter as it now stands."""
+    charges, others = recording_charges.split(facts)
     charge = recording_charge.charge_of(facts)
-    if charge is not None and connection.dialect.name == "postgresql":
+    if len(charges) > 1:
+        _record(connection, meter, others)
+        recording_charges.record(connection, meter, charges)
+        connection.execute(SAVE_METER, saved(meter))
+    elif charge is not None and connection.dialect.name == "postgresql":
         recording_charge.record(connection, meter, *charge)
         _record(connection, meter, facts[len(charge) :])
     else:

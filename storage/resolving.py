@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, literal, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, bindparam, literal, select, union_all
 
 from quota.account import Plan
 from quota.time import Instant
@@ -127,12 +128,43 @@ def _strongest(*candidates: Select[Any]) -> Select[Any]:
 
 _FIND = _strongest(_BY_INSTANCE, _BY_STUDY, _BY_KEY)
 _FIND_BY_STUDY = _strongest(_BY_STUDY, _BY_KEY)
+
+
+def _any_of(by: By, column: ColumnElement[str], institution: ColumnElement[int]) -> Select[Any]:
+    columns: Sequence[ColumnElement[Any]] = literal(int(by)).label("by"), column.label("identifier")
+    listed: Any = bindparam(f"of_{by.name}", expanding=True)
+    return select(*columns).where(institution == bindparam("institution_id"), column.in_(listed))
+
+
+_KNOWN = union_all(
+    _any_of(By.INSTANCE, t.instances.c.sop_instance_uid, t.instances.c.institution_id),
+    _any_of(
+        By.STUDY,
+        t.examination_studies.c.study_instance_uid,
+        t.examination_studies.c.institution_id,
+    ),
+    _any_of(By.KEY, t.examinations.c.key, t.examinations.c.institution_id),
+)
 _BY_IDS = (
     _SELECT.where(t.examinations.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(t.examinations.c.id)
     .with_for_update(of=t.examinations)
 )
 _LOOK_BY_IDS = _SELECT.where(t.examinations.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def known_among(view: SqlView, institution_id: int, incoming: Sequence[Incoming]) -> list[bool]:
+    """Of each of one institution's instances: whether it belongs to an examination on record, or
+    has its study or its key in common with one before it."""
+    identifiers = [_identifiers(one) for one in incoming]
+    listed: dict[str, object] = {f"of_{by.name}": [each[by] for each in identifiers] for by in By}
+    rows = view.connection.execute(_KNOWN, {"institution_id": institution_id, **listed})
+    seen = {(By(row.by), row.identifier) for row in rows}
+    known = []
+    for each in identifiers:
+        known.append(not seen.isdisjoint(each.items()))
+        seen.update(each.items())
+    return known
 
 
 def find(view: SqlView, incoming: Incoming) -> Found | None:
@@ -163,6 +195,14 @@ def examinations(view: SqlView, ids: set[str], *, lock: bool = False) -> dict[st
     statement = _BY_IDS if lock else _LOOK_BY_IDS
     rows = view.connection.execute(statement, {"ids": sorted(ids)})
     return {row.id: _examination_of(row) for row in rows}
+
+
+def _identifiers(incoming: Incoming) -> dict[By, str]:
+    return {
+        By.INSTANCE: incoming.sop_instance_uid,
+        By.STUDY: incoming.study_instance_uid,
+        By.KEY: incoming.examination_key,
+    }
 
 
 def _examination_of(row: Row[Any]) -> Examination:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from quota.time import Instant
-from storage.admitting import Pinned, admit
+from storage.admitting import Asked, Pinned, admit
 from storage.archive import PutResult
 from storage.filing import Filing, file_batch
 from storage.placing import Arrival, place
@@ -24,7 +24,7 @@ def file_at_once(
     put: Callable[[str], PutResult],
 ) -> Filing:
     """Admit, put with `put(key)`, file; the caller commits."""
-    pinned = admit(work, incoming, proposed_id)
+    pinned = admit(work, Asked(incoming=incoming, proposed_id=proposed_id))
     assert isinstance(pinned, Pinned)
     arrival = Arrival(
         incoming=incoming,

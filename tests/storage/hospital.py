@@ -13,7 +13,7 @@ from quota.admission import RefusalReason, Refused
 from quota.service import Admitted
 from quota.time import Instant
 from storage import refusals, registry, reports
-from storage.admitting import Admission, Overtaken, Pinned, admit
+from storage.admitting import Admission, Asked, Overtaken, Pinned, admit
 from storage.archive import LocalArchive
 from storage.filing import Filed, Filing, Same, SetAside, file_batch
 from storage.ledger import SqlLedger
@@ -109,7 +109,7 @@ class Site:
         incoming = instance.incoming(device or self.device)
         proposed = f"examination-{self.institution.id}-{self._examinations + 1}"
         with self.ledger.begin() as work:
-            admission = admit(work, incoming, proposed)
+            admission = admit(work, Asked(incoming=incoming, proposed_id=proposed))
             if isinstance(admission, Pinned):
                 work.commit()
                 self._examinations += admission.examination_id == proposed

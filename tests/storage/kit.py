@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -156,6 +156,20 @@ def admit(ledger: Ledger, account: Account, examination_id: str) -> Admission:
             note_examination(work, account, admission)
             work.commit()
     return admission
+
+
+def admit_each(
+    ledger: Ledger, account: Account, examination_ids: Sequence[str]
+) -> Sequence[Admission]:
+    """Admit new examinations in one transaction, and commit unless all are refused."""
+    with ledger.begin() as work:
+        admissions = service.admit_each(work, account, examination_ids)
+        admitted = [one for one in admissions if isinstance(one, Admitted)]
+        for one in admitted:
+            note_examination(work, account, one)
+        if admitted:
+            work.commit()
+    return admissions
 
 
 def note_examination(work: Work, account: Account, admitted: Admitted) -> None:

@@ -169,11 +169,19 @@ class Reference:
         """Known, refused, or admitted as funded or owed."""
         if self.standing(name) is not None:
             return "known"
+        return self.admit_each([name], account, now)[0]
+
+    def admit_each(self, names: list[str], account: int, now: int) -> list[str]:
+        """New ones in one transaction, which has one instant: each refused, funded or owed."""
+        at = self.hospitals[account].instant(now)
+        return [self._admit_at(at, name, account) for name in names]
+
+    def _admit_at(self, at: int, name: str, account: int) -> str:
         hospital = self.hospitals[account]
-        at = hospital.instant(now)
         if self._status(account, at) in {"closed", "unprovisioned", "suspended"}:
             return "refused"
-        self._open(hospital, now)
+        if hospital.last < at:
+            self._open(hospital, at)
         funder = self._first_to_expire(hospital, at)
         state = "owed" if funder is None else "funded"
         self.charges.append(Charge(exam=name, account=account, at=at, package=funder, state=state))

@@ -11,7 +11,14 @@ from quota.account import Plan
 from quota.admission import Refused
 from quota.ledger import GRACE
 from quota.retention import retained_until
-from storage.admitting import Overtaken, Pinned, admit, pinned, rehearse
+from storage.admitting import (
+    Asked,
+    Overtaken,
+    Pinned,
+    admit,
+    look,
+)
+from storage.admitting_rehearsal import rehearse
 from storage.deletion import delete_examination
 from storage.engine import open_database
 from storage.filing import Filed
@@ -44,6 +51,11 @@ def pin(site: Site, instance: Instance) -> Pinned:
     result = site.admit(instance)
     assert isinstance(result, Pinned)
     return result
+
+
+def asked(site: Site, instance: Instance, proposed_id: str) -> Asked:
+    """As the gateway asks for it."""
+    return Asked(incoming=instance.incoming(site.device), proposed_id=proposed_id)
 
 
 def delete(site: Site, examination_id: str) -> None:
@@ -90,7 +102,7 @@ def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
         compiled.clear()
 
         with ledger.begin() as work:
-            admitted = admit(work, Instance(sop="1.1").incoming(paid.device), "new")
+            admitted = admit(work, asked(paid, Instance(sop="1.1"), "new"))
             work.commit()
     ledger.database.dispose()
 
@@ -121,13 +133,13 @@ def test_a_look_pins_what_is_known_and_admits_nobody(paid: Site) -> None:
     """Where nothing is to be written a snapshot is enough; else it says nothing."""
     instance = Instance(sop="1.1").incoming(paid.device)
     with paid.ledger.read() as view:
-        assert pinned(view, instance) is None
+        assert look(view, instance) is None
     known = pin(paid, Instance(sop="1.1"))
 
     with paid.ledger.read() as view:
-        found = pinned(view, instance)
+        found = look(view, instance)
 
-    assert found is not None
+    assert isinstance(found, Pinned)
     assert (found.examination_id, found.by_study) == (known.examination_id, True)
 
 

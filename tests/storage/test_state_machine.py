@@ -134,6 +134,21 @@ class Examinations(SideBySide):
         for _ in range(count):
             self._admit(f"exam-{len(self.model.charges)}-{account}", account)
 
+    @rule(account=ACCOUNTS, count=st.integers(2, 5))
+    def admit_together(self, account: int, count: int) -> None:
+        """New examinations in one transaction: each on what those before it have left."""
+        names = [f"exam-{len(self.model.charges) + n}-{account}" for n in range(count)]
+        outcomes = self.model.admit_each(names, account, self.clock.at)
+        event(f"admitted together: {', '.join(sorted(set(outcomes)))}")
+        for ledger in self.ledgers:
+            admissions = kit.admit_each(ledger, self._account(ledger, account), names)
+            for name, outcome, admission in zip(names, outcomes, admissions, strict=True):
+                assert isinstance(admission, Admitted) is (outcome != "refused")
+                if isinstance(admission, Admitted):
+                    charge, standing = admission.charge, self.model.standing(name)
+                    assert charge is not None and standing is not None
+                    assert (charge.state, charge.charged_at) == (outcome, standing.at)
+
     @precondition(lambda self: self.model.charges)
     @rule(pick=PICKS)
     def admit_again(self, pick: int) -> None:
