@@ -182,4 +182,6 @@ def _swallow(association: Association, command: Command) -> None:
 
 def _echoed(uid: str) -> str:
     """A UID of the request as it goes into the response: left out if it is none."""
-    return uid if is_uid(uid, tolerates_leading_zeros=True) else ""
+    # The strict question first: the command's check has asked it, and the answer is remembered.
+    strict = is_uid(uid, tolerates_leading_zeros=False)
+    return uid if strict or is_uid(uid, tolerates_leading_zeros=True) else ""

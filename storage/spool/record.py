@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -54,8 +55,9 @@ _OF_STUDY = tuple(field.name for field in fields(StudyDescription))
 _OF_INCOMING = tuple(field.name for field in fields(Incoming) if field.name != "description")
 _OF_HEADER = tuple(field.name for field in fields(RecordHeader) if field.name != "incoming")
 _BYTES = tuple(field.name for field in fields(Incoming) if field.type in {"bytes", bytes})
+_OF_SERIES = tuple(name for name in _OF_INCOMING if name != "sop_instance_uid")
 _study_values = attrgetter(*_OF_STUDY)
-_incoming_values = attrgetter(*_OF_INCOMING)
+_series_values = attrgetter(*_OF_SERIES)
 _header_values = attrgetter(*_OF_HEADER)
 
 
@@ -198,18 +200,28 @@ def encode_metadata(header: RecordHeader) -> bytes:
     Raises HeaderTooLarge beyond METADATA_BYTES_MAX.
     """
     incoming = header.incoming
-    received = dict(zip(_OF_INCOMING, _incoming_values(incoming), strict=True))
-    for name in _BYTES:
-        received[name] = received[name].decode("latin-1")
+    received, described = _of_series(_series_values(incoming), incoming.description)
     document = dict(zip(_OF_HEADER, _header_values(header), strict=True))
-    document["incoming"] = received
-    document["description"] = dict(zip(_OF_STUDY, _study_values(incoming.description), strict=True))
-    encoded = _encode(document).encode()
+    encoded = (
+        f'{_encode(document)[:-1]},"incoming":{received[:-1]},'
+        f'"sop_instance_uid":{_encode(incoming.sop_instance_uid)}}},"description":{described}}}'
+    ).encode()
     if len(encoded) > METADATA_BYTES_MAX:
         raise HeaderTooLarge(
             f"the record's header takes {len(encoded)} bytes; at most {METADATA_BYTES_MAX} fit"
         )
     return encoded
+
+
+# What all instances of a series share; as many series as arrive at the same time.
+@lru_cache(maxsize=64)
+def _of_series(values: tuple[Any, ...], description: StudyDescription) -> tuple[str, str]:
+    """The JSON of what an `Incoming` says but for its SOP Instance UID, and of its study."""
+    received = dict(zip(_OF_SERIES, values, strict=True))
+    for name in _BYTES:
+        received[name] = received[name].decode("latin-1")
+    described = dict(zip(_OF_STUDY, _study_values(description), strict=True))
+    return _encode(received), _encode(described)
 
 
 def decode_metadata(encoded: bytes) -> RecordHeader:
