@@ -146,6 +146,7 @@ class Worker:
         self.desk.finish(_FILE_STOP_S)
         self._refusals.stop(_REGISTER_STOP_S)
         self._spool_beat.stop(_SPOOL_BEAT_STOP_S)
+        self.beat()
         for spool in self.spools:
             spool.close()
         return report

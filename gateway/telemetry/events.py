@@ -9,6 +9,7 @@ from gateway.admissions import Pin
 from gateway.dicom.access import Accepted, Rejection
 from gateway.dicom.status import Failure, StoreAnswer
 from gateway.dicom.violation import Violation
+from gateway.telemetry.durations import Durations
 from gateway.telemetry.log import get_logger, where
 from gateway.telemetry.metrics import Metrics
 from quota.admission import Refused
@@ -32,13 +33,15 @@ class Events:
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self._stored = metrics.stores.labels(outcome="stored")
+        self._durations = Durations(metrics.store_duration)
         self._dicom = get_logger("dicom")
         self._keeper = get_logger("keeper")
 
     # -- stores ------------------------------------------------------------------------------------
 
     def spools_looked_at(self, spools: Sequence[Spool], *, now: Instant) -> None:
-        """How full this worker's spools are."""
+        """How full this worker's spools are; asked every second, and whenever records have left."""
+        self._durations.write()
         usages = [spool.usage() for spool in spools]
         through = min((spool.filed_through(now) for spool in spools), default=now)
         metrics = self.metrics
@@ -52,7 +55,6 @@ class Events:
         """An instance is durable, and will be acknowledged."""
         self._stored.inc()
         self.metrics.spool_records.inc()
-        self.metrics.spool_bytes.inc(size_bytes)
         self._dicom.debug(
             "instance_spooled",
             device_id=incoming.device_id,
@@ -161,6 +163,7 @@ class Events:
 
     def association_ended(self, accepted: Accepted, *, released: bool) -> None:
         """An accepted association was released, or else aborted by either side or lost."""
+        self._durations.write()
         outcome = "released" if released else "aborted"
         self.metrics.associations.labels(outcome=outcome).inc()
         self.metrics.associations_open.dec()
@@ -175,12 +178,12 @@ class Events:
         self, accepted: Accepted, answer: StoreAnswer, *, size_bytes: int, seconds: float
     ) -> None:
         """A C-STORE was answered, `seconds` after its data set was whole."""
-        self.metrics.store_duration.observe(seconds)
+        self._durations.note(seconds)
         self._dicom.debug(
             "store_answered",
             status=f"0x{answer.status:04X}",
             bytes=size_bytes,
-            duration_s=round(seconds, 6),
+            duration_s=seconds,
             **_ids(accepted),
         )
         if answer.outcome is Failure.INTERNAL:

@@ -85,7 +85,9 @@ def where(error: BaseException) -> list[str]:
 
 
 def _value(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, float):
+        return round(value, 6)  # to the microsecond
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, list | tuple):
         return [_value(item) for item in value[:_FRAMES_MAX]]

@@ -23,7 +23,7 @@ from tests.durability.scu import (
     store,
 )
 from tests.durability.site import ACCOUNT, command, ready
-from tests.harness import RunningGateway
+from tests.harness import RunningGateway, wait_until
 
 ROUNDS = 40
 
@@ -108,6 +108,7 @@ def test_a_resend_from_another_device_is_a_duplicate(tmp_path: Path) -> None:
         check(data_dir, [image(1)])
         gateway.drained()
         assert gateway.metric('tollgate_stores_total{outcome="stored"}') == 3
+        wait_until(lambda: gateway.metric("tollgate_store_duration_seconds_count") == 3)
         assert gateway.metric('tollgate_filings_total{outcome="filed"}') == 1
         assert gateway.metric('tollgate_filings_total{outcome="duplicate"}') == 2
         assert objects(data_dir) == filed_objects(data_dir)
