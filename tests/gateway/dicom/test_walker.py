@@ -202,8 +202,16 @@ def test_sequences_may_be_nested_to_a_bounded_depth() -> None:
             + item(SEQUENCE_END, 0),
             EXPLICIT_LITTLE,
         ),
+        (
+            long((0x0008, 0x1140), b"SQ", UNDEFINED)
+            # With the sequence itself that is one too many.
+            + (item() + short((0x0008, 0x1150), b"UI", b"") * 100 + item(ITEM_END, 0))
+            * (ELEMENTS_MAX // 100)
+            + item(SEQUENCE_END, 0),
+            EXPLICIT_LITTLE,
+        ),
     ],
-    ids=["elements", "items"],
+    ids=["elements", "items", "elements_of_many_items"],
 )
 @pytest.mark.slow
 def test_more_elements_than_any_object_has_are_too_many(data: bytes, cpu_syntax: str) -> None:
