@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakSet
 
@@ -74,9 +74,10 @@ class LockQueue:
             self._line.remove(turn)
             if not first:
                 return
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
+            # Whoever forks meanwhile finds here what is open still, or nothing.
+            held, self._held = self._held, None
+            if held is not None:
+                _let_go(held)
             # After the file: who waits for it in another process is on its way before ours.
             if self._line:
                 self._line[0].release()
@@ -141,7 +142,7 @@ class _Porter:
                 if place.over:
                     self._place = None
                     if gone or place.failure:
-                        os.close(place.descriptor)
+                        _let_go(place.descriptor)
         if place.failure:
             raise place.failure
         return place.descriptor if place.over else None
@@ -160,7 +161,7 @@ class _Porter:
                     place.served.release()
                 else:
                     self._place = None
-                    os.close(place.descriptor)
+                    _let_go(place.descriptor)
 
     def _stays(self) -> bool:
         with self._mutex:
@@ -197,6 +198,13 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
         reason = os.strerror(error.errno or 0)
         raise LedgerUnavailable(f"its lock failed: {reason}") from error
     return True
+
+
+def _let_go(descriptor: int) -> None:
+    """End the lock: to close the file does not, where a child has inherited it (flock(2))."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _closed() -> threading.Lock:

@@ -98,6 +98,73 @@ def test_a_forked_child_keeps_no_lock_of_its_parents(
     os.close(end)
 
 
+def test_a_child_forked_while_a_thread_waits_keeps_nothing_from_the_next(
+    queue: LockQueue, other_queue: LockQueue, threads: ThreadPoolExecutor
+) -> None:
+    """It inherits the open file by which the thread waits in the kernel, and lives on."""
+    may_end, end = os.pipe()
+
+    def enter() -> None:
+        with queue.alone(None):
+            pass
+
+    with held(other_queue):
+        entered = threads.submit(enter)
+        wait_until(lambda: _waits_in_the_kernel(queue))
+        child = os.fork()
+        if child == 0:
+            os.read(may_end, 1)
+            os._exit(0)
+    entered.result(LIMIT_S)
+    try:
+        with other_queue.alone(5.0):
+            pass
+    finally:
+        os.write(end, b"!")
+        os.waitpid(child, 0)
+    os.close(may_end)
+    os.close(end)
+
+
+def _waits_in_the_kernel(queue: LockQueue) -> bool:
+    lock = queue._path.resolve()  # noqa: SLF001 - nobody else needs to know
+    opened = [file for file in Path("/proc/self/fd").iterdir() if file.resolve() == lock]
+    return standing(queue) == 1 and len(opened) == 2
+
+
+def test_a_child_forked_while_the_lock_is_let_go_of_finds_a_line_of_its_own(
+    queue: LockQueue, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent's thread has closed the file, and was not to say so any more."""
+    closed, go_on, close = threading.Event(), threading.Event(), os.close
+    forking = threading.get_ident()
+
+    def slow(descriptor: int) -> None:
+        close(descriptor)
+        if threading.get_ident() != forking and not closed.is_set():
+            closed.set()
+            go_on.wait(LIMIT_S)
+
+    def enter() -> None:
+        with queue.alone(None):
+            pass
+
+    monkeypatch.setattr("storage.lock_queue.os.close", slow)
+    entered = threads.submit(enter)
+    assert closed.wait(LIMIT_S)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            with queue.alone(5.0):
+                os._exit(7)
+        finally:
+            os._exit(1)
+    go_on.set()
+    entered.result(LIMIT_S)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 class Interrupted(BaseException):
     """As Ctrl-C is one."""
 
