@@ -53,7 +53,11 @@ class AdmissionLine:
         """
         place = _Place(asked=asked)
         if self._must_wait(place):
-            place.called.wait()
+            try:
+                place.called.wait()
+            except BaseException:
+                self._leave(place)
+                raise
         if place.leads:
             self._lead(place)
         if place.failure is not None:
@@ -76,6 +80,16 @@ class AdmissionLine:
             self._waiting[place.asked.incoming.institution_id] = deque()
             place.leads = True
             return False
+
+    def _leave(self, place: _Place) -> None:
+        """Its wait was broken off: nobody asks for it any more, and it must lead nobody."""
+        institution_id = place.asked.incoming.institution_id
+        with self._mutex:
+            waiting = self._waiting.get(institution_id)
+            if waiting is not None and place in waiting:
+                waiting.remove(place)
+        if place.leads:
+            self._hand_on(institution_id)
 
     def _lead(self, first: _Place) -> None:
         """Answer `first` and those who wait with it. What is neither an answer nor the ledger's
@@ -112,7 +126,7 @@ class AdmissionLine:
                 del self._waiting[institution_id]
                 return
             following = waiting.popleft()
-        following.leads = True
+            following.leads = True
         following.called.set()
 
 

@@ -200,6 +200,41 @@ def test_a_fault_is_told_to_whoever_led_and_the_others_ask_alone(
     assert isinstance(line.ask(asked[0]), Pinned)
 
 
+class BreaksOff(threading.Event):
+    """A wait that ends in an exception, at once or when its turn has come."""
+
+    def __init__(self, *, called: bool) -> None:
+        super().__init__()
+        self._called = called
+
+    def wait(self, timeout: float | None = LIMIT_S) -> bool:
+        if self._called:
+            super().wait(timeout)
+        raise MemoryError
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_a_wait_that_is_broken_off_leaves_nobody_behind(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, called: bool
+) -> None:
+    """Nobody is admitted for it, and those behind it go on, also where it was to lead them."""
+    line, asked = AdmissionLine(site.ledger), asking(site, 3)
+    monkeypatch.setattr(admission_line, "TOGETHER_MAX", 1)
+    with all_in_line(site, line, asked[:1]) as threads:
+        with monkeypatch.context() as patch:
+            place = partial(admission_line._Place, called=BreaksOff(called=called))  # noqa: SLF001
+            patch.setattr(admission_line, "_Place", place)
+            threads.add(partial(line.ask, asked[1]))
+            wait_until(lambda: _are_waiting(line, site, 1) if called else 1 in threads.outcomes)
+        threads.add(partial(line.ask, asked[2]))
+        wait_until(partial(_are_waiting, line, site, 2 if called else 1))
+    outcomes = threads.join()
+
+    assert [type(one) for one in outcomes] == [Pinned, MemoryError, Pinned]
+    assert reading(site.ledger, site.account).meter.consumed == 2
+    assert line.waiting(site.institution.id) is None
+
+
 @pytest.mark.slow
 def test_two_processes_of_many_associations_admit_each_study_once(
     site: Site, tmp_path: Path
