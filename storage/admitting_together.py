@@ -45,17 +45,18 @@ def admit_together(
     account = registry.payer(work, institution_id)
     try:
         decided = service.admit_each(work, account, [one.proposed_id for one in new])
+        # As in `_admit_new`.
+        if not work.alone and registry.payer(work, institution_id) != account:
+            return Overtaken()
+        admitted = [
+            (one, answer)
+            for one, answer in zip(new, decided, strict=True)
+            if isinstance(answer, Admitted)
+        ]
+        if not _add_all(work, admitted, account):
+            return Overtaken()
     except IntegrityError:
-        return Overtaken()  # one of them is charged already (ADM-3)
-    # As in `_admit_new`.
-    if not work.alone and registry.payer(work, institution_id) != account:
-        return Overtaken()
-    admitted = [
-        (one, answer)
-        for one, answer in zip(new, decided, strict=True)
-        if isinstance(answer, Admitted)
-    ]
-    if not _add_all(work, admitted, account):
+        # One of them is charged already (ADM-3), or of a device that is not on record.
         return Overtaken()
     answers = iter(decided)
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,16 @@ def test_one_that_is_charged_already_has_nobody_charged(site: Site) -> None:
 
     assert reading(site.ledger, site.account).meter.consumed == 1
     assert len(site.examinations()) == 1
+
+
+def test_one_of_a_device_that_is_not_on_record_is_no_failure_of_the_others(site: Site) -> None:
+    """After a restore of the database, say: whoever leads would be told of another's device."""
+    top_up(site.ledger, site.account, "SO-1", 20)
+    good, bad = asking(site, *new(1, 2))
+    bad = replace(bad, incoming=replace(bad.incoming, device_id=site.device.id + 1))
+    with site.ledger.begin() as work:
+        assert isinstance(admit_together(work, [good, bad]), Overtaken)
+    assert reading(site.ledger, site.account).meter.consumed == 0
 
 
 def test_more_of_them_cost_no_more_statements(site: Site) -> None:
