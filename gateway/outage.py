@@ -122,7 +122,9 @@ class Proposals:
             if seen is None or not seen.lets_in(incoming.institution_id, at=self._clock()):
                 return None
         examination_id = known or new_id()
-        for name in _names(incoming):
+        study, key = _names(incoming)
+        # KEY-3: another key of a study that is known is nobody's yet, as in the ledger.
+        for name in (study, key) if known is None else (study,):
             self._known.setdefault(name, (self._monotonic_s(), examination_id))
         while len(self._known) > _PROPOSED_MAX:
             self._known.popitem(last=False)

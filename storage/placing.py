@@ -269,9 +269,15 @@ def _key(folder: str, examination: Examination, arrival: Arrival) -> str:
 
 
 def _owner(view: SqlView, arrival: Arrival) -> Examination | None:
-    """The examination on record of a record that was let in without the ledger (KEY-1, KEY-2)."""
+    """The examination on record of a record that was let in without the ledger (KEY-1, KEY-2).
+
+    What the worker let in as one is one (KEY-3), though a record of it that was filed first has
+    neither study nor key in common with this one.
+    """
     found = find_by_study(view, arrival.incoming)
-    return None if found is None else found.examination
+    if found is not None:
+        return found.examination
+    return examinations(view, {arrival.examination_id}).get(arrival.examination_id)
 
 
 def _proposed(view: SqlView, arrival: Arrival) -> Examination:

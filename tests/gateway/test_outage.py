@@ -101,6 +101,19 @@ def test_a_new_examination_enters_and_all_its_studies_share_its_id(
     assert other.examination_id != first.examination_id
 
 
+def test_a_second_key_of_a_study_is_still_another_examination_s(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KEY-3: a changed accession merges nothing, as it would not with the ledger."""
+    worker = host.worker()
+    with host.outage(monkeypatch):
+        first = pinned(worker, host, Instance(sop="1.1", study="1", key="accession:1"))
+        changed = pinned(worker, host, Instance(sop="1.2", study="1", key="accession:2"))
+        other = pinned(worker, host, Instance(sop="2.1", study="2", key="accession:2"))
+    assert changed.examination_id == first.examination_id != other.examination_id
+    assert other.proposed
+
+
 def test_a_rehearsal_admits_nobody_and_an_outage_does_not_fail_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

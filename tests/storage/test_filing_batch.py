@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from quota.account import CAPACITY
 from quota.ledger import GRACE
 from quota.service import read_meter
 from storage import tables as t
-from storage.admitting import Overtaken
+from storage.admitting import Overtaken, Pinned
 from storage.engine import open_database
 from storage.filing import Deferred, Filed, Same, file_batch
 from storage.filing_rehearsal import rehearse
@@ -174,6 +175,30 @@ def test_two_hosts_that_saw_one_study_make_one_examination(paid: Site) -> None:
 
     assert len({outcome.examination_id for outcome in outcomes}) == 1
     assert figures(paid) == (1, 0)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_was_let_in_as_one_examination_is_one_in_whichever_order_it_is_filed(
+    paid: Site, *, at_once: bool
+) -> None:
+    """KEY-3: the first one that is filed may share neither study nor key with the next."""
+    first = paid.unseen(Instance(sop="1.2", study="5.1", key="accession:changed"))
+    second = replace(
+        paid.unseen(Instance(sop="1.1", study="5.2", key="accession:A")),
+        examination_id=first.examination_id,
+    )
+
+    if at_once:
+        outcomes = paid.file(*paid.put(first, second))
+    else:
+        outcomes = [*paid.file(*paid.put(first)), *paid.file(*paid.put(second))]
+
+    assert [type(one) for one in outcomes] == [Filed, Filed]
+    assert {one.examination_id for one in outcomes} == {first.examination_id}
+    assert figures(paid) == (1, 0)
+    pinned = paid.admit(Instance(sop="1.3", study="5.2", key="accession:A"))
+    assert isinstance(pinned, Pinned)
+    assert (pinned.examination_id, pinned.admission) == (first.examination_id, None)
 
 
 def test_a_record_filed_after_a_reversal_is_charged_again(paid: Site, clock: HandClock) -> None:
