@@ -158,7 +158,8 @@ def look(view: SqlView, arrivals: Sequence[Arrival]) -> Known:
 def look_again(view: SqlView, known: Known, arrivals: Sequence[Arrival]) -> bool:
     """Read the examinations afresh, now that the meters are locked, and lock their rows (§13).
 
-    False where another transaction has admitted one that we were about to.
+    False where another transaction has admitted one that we were about to, or has moved its
+    institution to another account.
     """
     known.examinations.update(examinations(view, set(known.examinations), lock=True))
     for arrival in arrivals:
@@ -166,6 +167,8 @@ def look_again(view: SqlView, known: Known, arrivals: Sequence[Arrival]) -> bool
             was = known.examinations[known.owners[_study(arrival)]]
             now = _owner(view, arrival)
             if (was.id if was.on_record else None) != (now.id if now else None):
+                return False
+            if now is None and payer(view, arrival.incoming.institution_id).id != was.account_id:
                 return False
     return True
 

@@ -15,12 +15,12 @@ from quota.admission import Refused
 from quota.order import Rejected
 from storage import tables as t
 from storage.admitting import Overtaken
-from storage.filing import Filed
+from storage.filing import Filed, file_batch
 from storage.ledger import SqlLedger
 from storage.records import Institution
 from storage.registry import move_institution
 from storage.work import SqlWork
-from tests.storage.hospital import Instance, Outcome, Site
+from tests.storage.hospital import QUIET, Instance, Outcome, Site
 from tests.storage.kit import add_account, dump, top_up
 from tests.storage.operator import ME
 from tests.storage.test_postgresql import LIMIT_S, until_somebody_waits
@@ -141,6 +141,30 @@ def test_whoever_waited_for_the_meter_sees_what_was_done_meanwhile(
     else:
         assert isinstance(outcome, Filed)
         assert owner(postgresql, outcome.examination_id) == other.id
+
+
+def test_a_filing_that_waited_for_the_meter_charges_whoever_pays_by_then(
+    postgresql: SqlLedger, tmp_path: Path
+) -> None:
+    """§13, of an examination that was let in without the ledger: it is nobody's before."""
+    site = Site(postgresql, add_account(postgresql), tmp_path)
+    other = add_account(postgresql, "South")
+    arrivals = site.put(site.unseen(Instance(sop="1.1", study="1.2")))
+
+    def file() -> object:
+        with postgresql.begin() as work:
+            return file_batch(work, arrivals, quiet_period=QUIET)
+
+    with ThreadPoolExecutor(1) as pool, postgresql.begin() as work:
+        move_institution(work, site.device.institution_id, account_id=other.id, by=ME)
+        waiting = pool.submit(file)
+        until_somebody_waits(postgresql)
+        work.commit()
+        assert isinstance(waiting.result(timeout=LIMIT_S), Overtaken)
+
+    (outcome,) = site.file(*arrivals)
+    assert isinstance(outcome, Filed)
+    assert owner(postgresql, outcome.examination_id) == other.id
 
 
 def test_moves_and_admissions_at_once_block_nobody_for_good(site: Site, other: Account) -> None:
