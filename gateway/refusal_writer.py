@@ -10,7 +10,8 @@ from storage.ledger import SqlLedger
 from storage.refusals import RefusedInstance, register
 
 PENDING_MAX = 50_000
-_BATCH_MAX = 500
+_BATCH_MAX = 100
+"""Filing for the same account waits for it: some 0.1 s."""
 _RETRY_S = 1.0
 
 

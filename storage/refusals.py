@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, exists, func, select, update
 
+from quota.account import CAPACITY
 from quota.admission import RefusalReason
 from quota.notice import Notice, NoticeKind
 from quota.time import Instant
@@ -35,6 +36,17 @@ _OPEN = select(t.refusals.c.id, t.refusals.c.refused).where(
     t.refusals.c.examination_key == bindparam("examination_key"),
     t.refusals.c.resolved_at.is_(None),
 )
+_LEVELS = (
+    select(t.meters.c.id)
+    .join(t.institutions, t.institutions.c.account_id == t.meters.c.account_id)
+    .where(
+        t.institutions.c.id.in_(bindparam("institution_ids", expanding=True)),
+        t.meters.c.name == CAPACITY,
+    )
+    .order_by(t.meters.c.account_id)
+    .with_for_update(read=True, of=t.meters)
+)
+"""What whoever files an instance has locked: each sees what the other has written."""
 _ANY_MISSING = select(
     exists().select_from(t.refused_instances).where(t.refused_instances.c.stored_at.is_(None))
 )
@@ -56,6 +68,9 @@ def register(work: SqlWork, batch: Sequence[RefusedInstance]) -> None:
     A batch is written late: an entry whose instances have all been stored by now closes at once,
     but only after the whole batch, so that the order within it makes no difference.
     """
+    if not work.alone:
+        institution_ids = sorted({refused.incoming.institution_id for refused in batch})
+        work.connection.execute(_LEVELS, {"institution_ids": institution_ids})
     touched: set[int] = set()
     for refused in batch:
         refusal_id, listed = _open_entry(work, refused)

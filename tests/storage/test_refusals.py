@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from quota.admission import RefusalReason
 from storage import refusals
+from storage.filing import file_batch
+from storage.ledger import SqlLedger
+from storage.refusals import RefusedInstance
 from tests.quota.makers import HOUR
-from tests.storage.hospital import Instance, Site, numbered
-from tests.storage.kit import HandClock, top_up
+from tests.storage.hospital import QUIET, Instance, Site, numbered
+from tests.storage.kit import HandClock, add_account, top_up
+from tests.storage.test_postgresql import LIMIT_S, until_somebody_waits
 
 
 def test_refused_instances_of_one_examination_are_one_entry(site: Site, clock: HandClock) -> None:
@@ -173,3 +180,32 @@ def test_refusals_of_hospitals_do_not_mix(site: Site, clock: HandClock) -> None:
 
     assert [row.missing for row in site.refusals(open_only=True)] == [1]
     assert other.refusals() == []
+
+
+@pytest.mark.parametrize("first", ["registered", "filed"])
+def test_an_instance_that_is_filed_while_its_refusal_is_registered_is_not_missing(
+    postgresql: SqlLedger, tmp_path: Path, first: str
+) -> None:
+    """A batch of refusals comes late: neither of the two may overlook the other."""
+    site = Site(postgresql, add_account(postgresql), tmp_path)
+    top_up(postgresql, site.account, "SO-1", 10)
+    one, two = numbered(2)
+    site.send(one)
+    arrival = site.ready(two)
+    refused = RefusedInstance(
+        incoming=arrival.incoming, reason=RefusalReason.GRACE_OVER, at=site.now()
+    )
+
+    with ThreadPoolExecutor(1) as pool, postgresql.begin() as work:
+        if first == "registered":
+            refusals.register(work, [refused])
+            waiting = pool.submit(lambda: site.file(arrival) and None)
+        else:
+            file_batch(work, [arrival], quiet_period=QUIET)
+            waiting = pool.submit(site.register, two, at=refused.at)
+        until_somebody_waits(postgresql)
+        work.commit()
+        waiting.result(LIMIT_S)
+
+    (row,) = site.refusals()
+    assert (row.refused, row.missing, row.resolved_at is None) == (1, 0, False)
