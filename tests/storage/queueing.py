@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -16,6 +17,11 @@ LIMITS = pytest.mark.parametrize("within_s", [None, 30.0])
 def standing(queue: LockQueue) -> int:
     """How many threads have the lock or wait for it here."""
     return len(queue._line)  # noqa: SLF001 - nobody else needs to know
+
+
+def porters() -> set[threading.Thread]:
+    """Those that wait in this process now, for whatever line."""
+    return {thread for thread in threading.enumerate() if thread.name == "porter"}
 
 
 @contextmanager

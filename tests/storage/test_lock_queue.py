@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,7 @@ import pytest
 from storage.errors import LedgerUnavailable
 from storage.lock_queue import LockQueue
 from tests.harness import wait_until
-from tests.storage.queueing import LIMITS, held, standing
+from tests.storage.queueing import LIMITS, held, porters, standing
 from tests.storage.racing import LIMIT_S, PROCESSES
 
 
@@ -161,12 +160,12 @@ def test_an_abandoned_place_is_the_next_ones(
     tmp_path: Path, queue: LockQueue, other_queue: LockQueue
 ) -> None:
     """However often somebody gives up, one thread waits; it lets go where nobody wants it."""
-    before = threading.active_count()
+    before = porters()
     with held(other_queue):
         for _ in range(3):
             with pytest.raises(LedgerUnavailable), queue.alone(0.01):
                 pass
-        assert threading.active_count() == before + 1
+        assert len(porters() - before) == 1
     for line in (other_queue, queue, LockQueue(tmp_path / "lock")):
         with line.alone(5.0):
             pass
