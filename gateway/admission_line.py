@@ -49,7 +49,8 @@ class AdmissionLine:
     def ask(self, asked: Asked) -> Answer | None:
         """The examination, admitted if it is new; None where it has to be asked for alone.
 
-        No wait is longer than the ledger's own limit twice. Raises LedgerUnavailable, NotFound.
+        Where the ledger does not answer nobody waits for its limit more than twice, unless more
+        than `TOGETHER_MAX` wait. Raises LedgerUnavailable, NotFound.
         """
         place = _Place(asked=asked)
         if self._must_wait(place):

@@ -54,21 +54,26 @@ class RefusalWriter:
                 batch = self._pending[:_BATCH_MAX]
                 if not batch:
                     return
-            if self._write(batch):
-                with self._changed:
-                    del self._pending[: len(batch)]
-            elif self._pause():
+            done = self._write(batch)
+            with self._changed:
+                del self._pending[:done]
+            if not done and self._pause():
                 return
 
-    def _write(self, batch: list[RefusedInstance]) -> bool:
+    def _write(self, batch: list[RefusedInstance]) -> int:
+        """How many of the first ones are done with; none where the ledger can't be asked."""
         try:
             with self._ledger.begin() as work:
                 register(work, batch)
                 work.commit()
         except StorageError as error:
             self._failed(error)
-            return False
-        return True
+            return 0
+        except Exception as error:  # noqa: BLE001 - a writer that ended would be missed by nobody
+            self._failed(error)
+            # One can't be listed, say of a device that is not on record: it must not keep others.
+            return 1 if len(batch) == 1 else self._write(batch[:1])
+        return len(batch)
 
     def _pause(self) -> bool:
         """Wait before the next try; whether to give up because we are stopping."""
