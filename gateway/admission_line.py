@@ -20,7 +20,7 @@ from storage.ledger import SqlLedger
 from storage.work import SqlWork
 
 TOGETHER_MAX = 32
-"""Admissions in one transaction: some 30 ms of the writers' lock."""
+"""Admissions in one transaction; eight take some 3 ms of processor time, one takes 1."""
 
 Answer: TypeAlias = Pinned | Refused
 

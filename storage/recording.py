@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from quota.facts import (
     Charged,
@@ -21,13 +21,8 @@ from quota.ledger import Entry, LedgerAccount, Meter, Posting
 from quota.time import Instant
 from storage import recording_charge, recording_charges, recording_rare
 from storage import tables as t
-from storage.recording_meter import SAVE_METER, saved
+from storage.recording_meter import MOVE_REMAINING, SAVE_METER, saved
 
-_MOVE_REMAINING = (
-    update(t.packages)
-    .where(t.packages.c.id == bindparam("package_id"))
-    .values(remaining=t.packages.c.remaining + bindparam("amount"))
-)
 _ADD_POSTING = insert(t.postings)
 _ADD_ENTRY = insert(t.entries)
 _ADD_CHARGE = insert(t.charges)
@@ -119,9 +114,7 @@ def _add_posting(connection: Connection, meter: Meter, posting: Posting) -> None
 
 def _move_remaining(connection: Connection, entry: Entry) -> None:
     if entry.account is LedgerAccount.PACKAGE:
-        connection.execute(
-            _MOVE_REMAINING, {"package_id": entry.package_id, "amount": entry.amount}
-        )
+        connection.execute(MOVE_REMAINING, {"package_id": entry.package_id, "amount": entry.amount})
 
 
 def _add_charge(connection: Connection, meter: Meter, charged: Charged) -> None:

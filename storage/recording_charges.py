@@ -7,22 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import Connection, Insert, bindparam, insert, update
+from sqlalchemy import Connection, Insert, insert
 
 from quota.facts import Charged, EpisodeClosed, EpisodeOpened, Fact, NoticeRaised, Posted
 from quota.ledger import LedgerAccount, Meter, Posting, PostingKind
 from storage import tables as t
 from storage.dialect import locks_rows
+from storage.recording_meter import MOVE_REMAINING
 
 Charge = tuple[Posting, Charged]
 
 
 _ADD_ENTRIES = insert(t.entries).returning(t.entries.c.line_no)
-_MOVE_REMAINING = (
-    update(t.packages)
-    .where(t.packages.c.id == bindparam("package_id"))
-    .values(remaining=t.packages.c.remaining + bindparam("amount"))
-)
 
 
 def split(facts: Sequence[Fact]) -> tuple[list[Charge], list[Fact]]:
@@ -80,7 +76,7 @@ def record(connection: Connection, meter: Meter, charges: Sequence[Charge]) -> N
             if entry.account is LedgerAccount.PACKAGE:
                 moved[entry.package_id] += entry.amount
     for package_id, amount in moved.items():
-        connection.execute(_MOVE_REMAINING, {"package_id": package_id, "amount": amount})
+        connection.execute(MOVE_REMAINING, {"package_id": package_id, "amount": amount})
     _add(
         connection,
         t.charges,

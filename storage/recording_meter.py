@@ -1,4 +1,4 @@
-"""Persists a meter as it now stands."""
+"""Persists a meter as it now stands, and what its packages have left."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ SAVE_METER = (
     .values({name: bindparam(name) for name in _SAVED})
 )
 """Takes what `saved` gives."""
+
+MOVE_REMAINING = (
+    update(t.packages)
+    .where(t.packages.c.id == bindparam("package_id"))
+    .values(remaining=t.packages.c.remaining + bindparam("amount"))
+)
 
 
 def saved(meter: Meter) -> dict[str, int]:

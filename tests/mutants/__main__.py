@@ -28,7 +28,11 @@ _COPIED = ("quota", "storage", "config", "gateway", "tests", "docker", "pyprojec
 _STAGES = (
     ("tests/quota",),
     (
-        *("tests/storage", "-k", "contract or capacity or deletion or filing or rollback"),
+        *(
+            "tests/storage",
+            "-k",
+            "contract or capacity or deletion or filing or rollback or together",
+        ),
         *("--ignore=tests/storage/spool",),
     ),
     ("tests/storage", "-k", "state_machine or races or statements or rebuild or verify"),

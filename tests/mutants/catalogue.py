@@ -238,7 +238,7 @@ MUTANTS = (
         "years = OWED_YEARS",
     ),
     _mutant(
-        *("invariant 3", "a package's cache does not move", _RECORDING),
+        *("invariant 3", "a package's cache does not move", "storage/recording_meter.py"),
         'values(remaining=t.packages.c.remaining + bindparam("amount"))',
         'values(remaining=t.packages.c.remaining + 0 * bindparam("amount"))',
     ),
@@ -246,5 +246,21 @@ MUTANTS = (
         *("§13", "writers that share the database lock no row", "storage/dialect.py"),
         'return connection.dialect.name == "postgresql"',
         "return False",
+    ),
+    # -- several at once ---------------------------------------------------------------------------
+    _mutant(
+        *("BURN", "those admitted together all find the unit of the first", "quota/service.py"),
+        "remaining=book.left(one)) for one in heads if book.left(one)",
+        "remaining=one.remaining) for one in heads if one.remaining",
+    ),
+    _mutant(
+        *("§3", "what is owed together is paid from the last", "storage/recording_charges.py"),
+        "for _, charged in charges\n",
+        "for _, charged in reversed(charges)\n",
+    ),
+    _mutant(
+        *("KEY-1", "two of one study are admitted together", "storage/resolving.py"),
+        "        seen.update(each.items())\n",
+        "",
     ),
 )
