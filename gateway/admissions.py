@@ -23,10 +23,10 @@ from quota.admission import Refused
 from quota.errors import QuotaError
 from quota.service import Admitted
 from storage.admitting import Asked, Overtaken, Pinned, admit, look
-from storage.admitting_rehearsal import rehearse
 from storage.errors import LedgerUnavailable
 from storage.ledger import SqlLedger
 from storage.records import Incoming
+from storage.rehearsal import rehearse_admission
 
 PINNED_MAX = 20_000
 """Studies remembered; one that fell out is asked for again."""
@@ -109,7 +109,7 @@ class Admissions:
             return
         try:
             with self._ledger.begin() as work, suppress(QuotaError):
-                rehearse(work, new_examination_id())
+                rehearse_admission(work, new_examination_id())
         except LedgerUnavailable:
             self._pulse.failed()
         else:

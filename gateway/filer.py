@@ -25,8 +25,8 @@ from quota.errors import QuotaError
 from quota.time import MICROSECONDS_PER_SECOND
 from storage.engine import system_clock
 from storage.errors import StorageError
-from storage.filing_rehearsal import rehearse
 from storage.ledger import SqlLedger
+from storage.rehearsal import rehearse_filing
 
 _NICENESS = 5
 
@@ -77,4 +77,4 @@ def _rehearse(ledger: SqlLedger) -> None:
         suppress(StorageError, QuotaError),
         ledger.within(ANSWER_S).begin() as work,
     ):
-        rehearse(work, new_examination_id())
+        rehearse_filing(work, new_examination_id())

@@ -18,11 +18,11 @@ from storage.admitting import (
     admit,
     look,
 )
-from storage.admitting_rehearsal import rehearse
 from storage.deletion import delete_examination
 from storage.engine import open_database
 from storage.filing import Filed
 from storage.ledger import SqlLedger
+from storage.rehearsal import rehearse_admission
 from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import Instance, Site, examination_of, numbered
@@ -96,7 +96,7 @@ def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
     before = dump(ledger)
     with counted(ledger, unmet=True) as compiled:
         with ledger.begin() as work:
-            rehearse(work, "made up")
+            rehearse_admission(work, "made up")
         assert compiled
         assert dump(ledger) == before
         compiled.clear()
@@ -113,7 +113,7 @@ def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
 def test_a_rehearsal_without_a_device_does_nothing(sqlite: SqlLedger) -> None:
     """A gateway that nobody has set up yet starts as well."""
     with counted(sqlite) as seen, sqlite.begin() as work:
-        rehearse(work, "made up")
+        rehearse_admission(work, "made up")
 
     assert all("FROM device" in statement for statement in seen[1:])
 

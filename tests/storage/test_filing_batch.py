@@ -17,9 +17,9 @@ from storage import tables as t
 from storage.admitting import Overtaken, Pinned
 from storage.engine import open_database
 from storage.filing import Deferred, Filed, Same, file_batch
-from storage.filing_rehearsal import rehearse
 from storage.ledger import SqlLedger
 from storage.placing import Arrival
+from storage.rehearsal import rehearse_filing
 from storage.sqlite import SqliteDatabase
 from tests.quota.makers import DAY, HOUR
 from tests.storage.hospital import QUIET, Instance, Site, numbered
@@ -94,7 +94,7 @@ def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
     before = dump(ledger)
     with counted(ledger, unmet=True) as compiled:
         with ledger.begin() as work:
-            rehearse(work, "made up")
+            rehearse_filing(work, "made up")
         assert compiled
         assert dump(ledger) == before
         compiled.clear()
@@ -112,7 +112,7 @@ def test_a_rehearsal_leaves_nothing_behind_and_nothing_to_compile(
 def test_a_rehearsal_without_a_device_does_nothing(sqlite: SqlLedger) -> None:
     """A gateway that nobody has set up yet starts as well."""
     with counted(sqlite) as seen, sqlite.begin() as work:
-        rehearse(work, "made up")
+        rehearse_filing(work, "made up")
 
     assert len(seen) == 2, "its BEGIN, and the look for a device"
 
